@@ -1,0 +1,42 @@
+import { join } from 'node:path';
+import type { ResolvedConfig } from '../../config/load.js';
+import { describeError } from '../../lib/errors.js';
+import { inspect, type Inspection } from '../../watch/inspect.js';
+import { Ledger } from '../../watch/ledger.js';
+import type { ConfigurationSource } from '../configuration.js';
+import type { Context } from '../context.js';
+import { stateDirectory } from '../state-directory.js';
+
+/** Looks at every watch that has files, without touching anything. Trouble is reported and the others go on. */
+export async function inspectAll(
+  config: ResolvedConfig,
+  source: ConfigurationSource,
+  context: Context,
+): Promise<Inspection[]> {
+  const ledger = peekLedger(join(stateDirectory(config, source, context.env), 'watch.db'), context);
+  const inspections: Inspection[] = [];
+  for (const watch of config.watches) {
+    if (watch.lists.length === 0) continue;
+    inspections.push(await inspect(watch, ledger?.open(watch.name) ?? [], context.clock));
+  }
+  ledger?.close();
+  for (const { watch, troubles, observer } of inspections) {
+    for (const [path, error] of troubles) {
+      context.err(
+        `meeseeks-watch: ${watch.name}: cannot look at ${path === '' ? watch.path! : `${watch.path!}/${path}`}: ${describeError(error)}\n`,
+      );
+    }
+    if (!observer.rootPresent && troubles.size === 0)
+      context.err(`meeseeks-watch: ${watch.name}: ${watch.path!} does not exist yet\n`);
+  }
+  return inspections;
+}
+
+function peekLedger(path: string, context: Context): Pick<Ledger, 'open' | 'close'> | undefined {
+  try {
+    return Ledger.peek(path);
+  } catch (error) {
+    context.err(`meeseeks-watch: running jobs are not known: cannot read ${path}: ${describeError(error)}\n`);
+    return undefined;
+  }
+}

@@ -1,0 +1,270 @@
+import { readFileSync } from 'node:fs';
+import yargs, { type Argv } from 'yargs';
+import { jsonSchema } from '../config/json-schema.js';
+import { UserError } from '../lib/errors.js';
+import { explainCommand } from './commands/explain.js';
+import { planCommand } from './commands/plan.js';
+import { resetCommand, type ResetKind } from './commands/reset.js';
+import { statusCommand } from './commands/status.js';
+import { configurationSource, loadConfiguration } from './configuration.js';
+import { exitCodes, type Context } from './context.js';
+import { createLogger, type LogFormat } from './logger.js';
+import { runService } from './service.js';
+import { stateDirectory } from './state-directory.js';
+
+const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+
+const epilogue = `Configuration files are JSON (comments allowed) or YAML; they are merged left to right, then key=value:
+  meeseeks-watch apply=each templates.cfg paths.cfg      a template for every path
+  meeseeks-watch watch.in.path=/data watch.in.min_age=5 my.cfg
+
+Exit codes: 0 fine, 1 some job failed (--once), 2 usage or configuration, 3 the machine refused
+(state directory, disk, agent), 4 no watcher is running (status).
+Signals: SIGTERM stops and leaves jobs running for the next start; Ctrl-C waits for them, a second
+one kills them; SIGHUP reloads the configuration.
+Environment: MEESEEKS_WATCH_CONF, configuration files when none are given (colon-separated).`;
+
+/** Runs one command line. @returns the exit code; errors are on standard error in one line by then */
+export async function main(args: readonly string[], context: Context): Promise<number> {
+  let code: number = exitCodes.ok;
+  const set = (result: Promise<number> | number): Promise<void> | void => {
+    if (typeof result === 'number') code = result;
+    else return result.then((value) => void (code = value));
+  };
+  try {
+    await commands(yargs([...args]), context, set).parseAsync();
+  } catch (error) {
+    return report(error, args, context);
+  }
+  return code;
+}
+
+function commands(
+  parser: Argv,
+  context: Context,
+  set: (result: Promise<number> | number) => Promise<void> | void,
+): Argv {
+  return parser
+    .scriptName('meeseeks-watch')
+    .usage(
+      'Watches directories and runs the right job once for every file.\n\nmeeseeks-watch [options] [key=value]... [config-file]...\nmeeseeks-watch <command> [options] [key=value]... [config-file]...',
+    )
+    .parserConfiguration({
+      'parse-positional-numbers': false,
+      'dot-notation': false,
+      'boolean-negation': false,
+      'camel-case-expansion': true,
+    })
+    .option('log-level', { choices: levels, describe: 'how much to log; default info', global: true })
+    .option('log-format', {
+      choices: ['auto', 'pretty', 'json'] as const,
+      default: 'auto' as const,
+      describe: 'auto: pretty on a terminal, JSON elsewhere',
+    })
+    .command(
+      ['$0 [arguments..]', 'run'],
+      'run the service (the default)',
+      (y) =>
+        withArguments(y)
+          .option('once', {
+            type: 'boolean',
+            default: false,
+            describe: 'process what is there and exit: 0 all done, 1 some failed',
+          })
+          .option('dry-run', {
+            type: 'boolean',
+            default: false,
+            describe: 'show what would be submitted and why; touch nothing',
+          })
+          .option('watch-config', {
+            type: 'boolean',
+            default: false,
+            describe: 'reload when a configuration file changes',
+          }),
+      (argv) => set(runCommand(argv, context)),
+    )
+    .command(
+      'plan [arguments..]',
+      'show what would be submitted and why; touch nothing',
+      withArguments,
+      (argv) => {
+        const { source, config } = configured(argv.arguments, context);
+        return set(planCommand(config, source, argv.json, context));
+      },
+    )
+    .command(
+      'explain <file> [arguments..]',
+      'say for one file what every rule decides, what it waits for, what ran and where its output is',
+      (y) =>
+        withArguments(
+          y.positional('file', {
+            type: 'string',
+            demandOption: true,
+            describe: 'the file, there or expected',
+          }),
+        ),
+      (argv) => {
+        const { source, config } = configured(argv.arguments, context);
+        return set(explainCommand(argv.file, config, source, argv.json, context));
+      },
+    )
+    .command(
+      'validate [arguments..]',
+      'check a configuration and list its watches',
+      withArguments,
+      (argv) => {
+        const { config } = configured(argv.arguments, context);
+        const watches = config.watches.map(({ name, path, steps }) => ({
+          name,
+          path: path ?? null,
+          jobs: steps.length,
+        }));
+        if (argv.json) context.out(`${JSON.stringify({ valid: true, watches }, null, 2)}\n`);
+        else
+          context.out(
+            `valid: ${watches.map((w) => `${w.name}${w.path === null ? '' : ` (${w.path})`}`).join(', ')}\n`,
+          );
+      },
+    )
+    .command('schema', 'print the JSON Schema of the configuration, for editors', {}, () => {
+      context.out(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
+    })
+    .command('status [arguments..]', 'the counts of the running watcher', withArguments, (argv) => {
+      const { source, config } = configured(argv.arguments, context);
+      return set(statusCommand(config, source, argv.json, context));
+    })
+    .command('retry [arguments..]', 'run failed and killed files again, at once', withFilter, (argv) =>
+      set(reset('retry', argv, context)),
+    )
+    .command('forget [arguments..]', 'run files again as if they had just arrived', withFilter, (argv) =>
+      set(reset('forget', argv, context)),
+    )
+    .command(
+      'mark-done [arguments..]',
+      'count files as processed without running their jobs',
+      withFilter,
+      (argv) => set(reset('mark-done', argv, context)),
+    )
+    .epilogue(epilogue)
+    .version(packageVersion())
+    .alias('help', 'h')
+    .strictOptions()
+    .wrap(Math.min(context.columns, 100))
+    .exitProcess(false)
+    .fail((message: string | null, error: Error | undefined) => {
+      throw error ?? new UserError(`${message ?? 'wrong usage'}; see meeseeks-watch --help`);
+    });
+}
+
+const withArguments = <T>(y: Argv<T>) =>
+  y
+    .positional('arguments', {
+      array: true,
+      type: 'string',
+      default: [] as string[],
+      describe: 'key=value and configuration files',
+    })
+    .option('json', { type: 'boolean', default: false, describe: 'output for programs' });
+
+const withFilter = <T>(y: Argv<T>) =>
+  withArguments(y)
+    .option('glob', {
+      array: true,
+      type: 'string',
+      default: [] as string[],
+      requiresArg: true,
+      nargs: 1,
+      describe: 'only files of this pattern (repeat for more)',
+    })
+    .option('state', {
+      array: true,
+      type: 'string',
+      default: [] as string[],
+      requiresArg: true,
+      nargs: 1,
+      describe: 'only results of this state: done, failed, killed, new',
+    })
+    .option('watch', {
+      array: true,
+      type: 'string',
+      default: [] as string[],
+      requiresArg: true,
+      nargs: 1,
+      describe: 'only this watch',
+    })
+    .option('older-than', {
+      type: 'number',
+      requiresArg: true,
+      describe: 'only results at least this many seconds old',
+    })
+    .option('yes', {
+      alias: 'y',
+      type: 'boolean',
+      default: false,
+      describe: 'do it; without, only a preview',
+    });
+
+function configured(args: readonly string[], context: Context) {
+  const source = configurationSource(args.map(String), context);
+  return { source, config: loadConfiguration(source, context) };
+}
+
+interface RunArguments {
+  readonly arguments: string[];
+  readonly once: boolean;
+  readonly dryRun: boolean;
+  readonly watchConfig: boolean;
+  readonly json: boolean;
+  readonly logLevel: (typeof levels)[number] | undefined;
+  readonly logFormat: LogFormat;
+}
+
+async function runCommand(argv: RunArguments, context: Context): Promise<number> {
+  const { source, config } = configured(argv.arguments, context);
+  if (argv.dryRun) return planCommand(config, source, argv.json, context);
+  const log = createLogger({
+    level: argv.logLevel ?? config.logLevel ?? 'info',
+    format: argv.json ? 'json' : argv.logFormat,
+    isTerminal: context.isTerminal,
+  });
+  const directory = stateDirectory(config, source, context.env);
+  return runService({
+    source,
+    config,
+    directory,
+    once: argv.once,
+    watchConfig: argv.watchConfig,
+    log,
+    context,
+  });
+}
+
+interface ResetArguments {
+  readonly arguments: string[];
+  readonly glob: string[];
+  readonly state: string[];
+  readonly watch: string[];
+  readonly olderThan: number | undefined;
+  readonly yes: boolean;
+  readonly json: boolean;
+}
+
+async function reset(kind: ResetKind, argv: ResetArguments, context: Context): Promise<number> {
+  const { source, config } = configured(argv.arguments, context);
+  const filter = { globs: argv.glob, states: argv.state, watches: argv.watch, olderThan: argv.olderThan };
+  return resetCommand(kind, filter, argv.yes, argv.json, config, source, context);
+}
+
+function report(error: unknown, args: readonly string[], context: Context): number {
+  const isDebug = args.some(
+    (arg, i) => arg === '--log-level=debug' || (arg === '--log-level' && args[i + 1] === 'debug'),
+  );
+  const message = error instanceof Error ? error.message : String(error);
+  context.err(`meeseeks-watch: ${isDebug && error instanceof Error ? (error.stack ?? message) : message}\n`);
+  return error instanceof UserError ? error.exitCode : exitCodes.trouble;
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

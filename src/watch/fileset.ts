@@ -1,0 +1,66 @@
+import type { WatchDefinition } from '../config/schema.js';
+import type { ObservedFile } from './observation.js';
+
+/** Files of all lists that belong together. */
+export interface Fileset {
+  /** the file whose markers stand for the set: of the first list, or of the first one present */
+  readonly keyFile: ObservedFile;
+  /** members a list; of the first list only the key file */
+  readonly members: readonly (readonly ObservedFile[])[];
+  /** indexes of the lists without a member */
+  readonly missing: readonly number[];
+  /** what the members have in common, for people */
+  readonly key: string;
+}
+
+/**
+ * Joins files across lists by exact equality of their leading parts or captures: `a.1` never joins `a.10`.
+ * Each file of the first list makes a set with all matching files of the others; where the first list has none,
+ * the files there are make one (incomplete) set. A file without enough parts, or without one of the captures,
+ * joins nothing. Sets come in the order of `files`.
+ */
+export function joinFilesets(
+  watch: Pick<WatchDefinition, 'fileset' | 'lists'>,
+  files: readonly ObservedFile[],
+): Fileset[] {
+  const groups = groupByKey(watch, files);
+  const position = new Map(files.map((file, index) => [file, index]));
+  return [...groups]
+    .flatMap(([key, lists]) => setsOf(key, lists))
+    .sort((a, b) => position.get(a.keyFile)! - position.get(b.keyFile)!);
+}
+
+function groupByKey(watch: Pick<WatchDefinition, 'fileset' | 'lists'>, files: readonly ObservedFile[]) {
+  const groups = new Map<string, ObservedFile[][]>();
+  for (const file of files) {
+    for (const list of file.selection.lists) {
+      const key = joinKey(watch.fileset, file, list);
+      if (key === undefined) continue;
+      let lists = groups.get(key);
+      if (lists === undefined) groups.set(key, (lists = watch.lists.map(() => [])));
+      lists[list]!.push(file);
+    }
+  }
+  return groups;
+}
+
+function setsOf(key: string, lists: readonly (readonly ObservedFile[])[]): Fileset[] {
+  const missing = lists.flatMap((list, index) => (list.length === 0 ? [index] : []));
+  const name = key.split('\u0000').join(' ');
+  const [first, ...rest] = lists;
+  if (first!.length > 0)
+    return first!.map((file) => ({ keyFile: file, members: [[file], ...rest], missing, key: name }));
+  return [{ keyFile: rest.find((list) => list.length > 0)![0]!, members: lists, missing, key: name }];
+}
+
+/** undefined when the file cannot be joined; parts are separated by NUL, which no name contains. */
+function joinKey(fileset: WatchDefinition['fileset'], file: ObservedFile, list: number): string | undefined {
+  if (fileset === undefined) return undefined;
+  if (typeof fileset === 'number') {
+    const parts = file.selection.parts.slice(0, fileset);
+    return parts.length < fileset ? undefined : parts.join('\u0000');
+  }
+  const captures = file.selection.capturesByList.get(list) ?? {};
+  const values = fileset.map((name) => captures[name]);
+  return values.includes(undefined) ? undefined : values.join('\u0000');
+}

@@ -1,0 +1,119 @@
+import { existsSync, readFileSync, watch, type FSWatcher } from 'node:fs';
+import { dirname } from 'node:path';
+import { watch as watchPaths, type FSWatcher as PathWatcher } from 'chokidar';
+import { hasCode } from '../lib/errors.js';
+
+/**
+ * File-system events, as hints only: what they lose, the next rescan finds. One kernel watch a folder
+ * (chokidar would take one a file); chokidar for paths that do not exist yet.
+ */
+export interface Hints {
+  /** Watches a folder; a second call for the same folder does nothing. Failure is reported once and survived. */
+  add(folder: string, path: Buffer): void;
+  remove(folder: string): void;
+  /** Calls `onAppeared` once when something happens on the way to a missing path. */
+  awaitPath(path: string, onAppeared: () => void): void;
+  close(): void;
+}
+
+export interface HintListener {
+  /** @param name bytes of the name; undefined when the kernel did not say */
+  changed(folder: string, name: string | undefined, kind: 'rename' | 'change'): void;
+  /** The kernel's queue ran over somewhere: events of any folder may be missing. */
+  overflowed(): void;
+  failed(folder: string, error: unknown): void;
+}
+
+export function createHints(listener: HintListener): Hints {
+  const watchers = new Map<string, FSWatcher>();
+  let awaiting: PathWatcher | undefined;
+  overflow.listeners.add(listener);
+  const remove = (folder: string): void => {
+    watchers.get(folder)?.close();
+    watchers.delete(folder);
+  };
+  const stopAwaiting = (): void => {
+    void awaiting?.close();
+    awaiting = undefined;
+  };
+  return {
+    add(folder, path) {
+      if (watchers.has(folder)) return;
+      try {
+        const watcher = watch(path, { encoding: 'latin1', persistent: true }, (kind, name) => {
+          overflow.count();
+          listener.changed(folder, name ?? undefined, kind);
+        });
+        watcher.on('error', (error) => {
+          remove(folder);
+          listener.failed(folder, error);
+        });
+        watchers.set(folder, watcher);
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT', 'ENOTDIR')) listener.failed(folder, error);
+      }
+    },
+    remove,
+    awaitPath(path, onAppeared) {
+      stopAwaiting();
+      const base = nearestExisting(path);
+      awaiting = watchPaths(base, {
+        depth: 0,
+        ignoreInitial: true,
+        ignored: (p) => p !== base && !isOnTheWay(p, path),
+      });
+      awaiting.on('all', () => {
+        stopAwaiting();
+        onAppeared();
+      });
+      awaiting.on('error', stopAwaiting);
+    },
+    close() {
+      overflow.listeners.delete(listener);
+      stopAwaiting();
+      for (const folder of [...watchers.keys()]) remove(folder);
+    },
+  };
+}
+
+function nearestExisting(path: string): string {
+  let base = dirname(path);
+  while (!existsSync(base) && base !== dirname(base)) base = dirname(base);
+  return base;
+}
+
+const isOnTheWay = (path: string, target: string): boolean =>
+  target === path || target.startsWith(`${path}/`);
+
+/**
+ * Node drops the kernel's overflow notice, so it is inferred: as many events in one turn of the loop as the
+ * queue can hold mean that some were lost (limits: 16,384 of 50,000 arrived). One queue serves the process.
+ */
+class OverflowDetector {
+  readonly listeners = new Set<HintListener>();
+  #events = 0;
+  #scheduled = false;
+  readonly #limit = readQueueLimit();
+
+  count(): void {
+    this.#events++;
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      const lost = this.#events >= this.#limit;
+      this.#events = 0;
+      this.#scheduled = false;
+      if (lost) for (const listener of this.listeners) listener.overflowed();
+    });
+  }
+}
+
+function readQueueLimit(): number {
+  try {
+    return Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8'));
+  } catch {
+    return 16_384;
+  }
+}
+
+const overflow = new OverflowDetector();

@@ -1,0 +1,166 @@
+import { existsSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { jobId, submissionKey, type Attempt, type Identity } from './identity.js';
+
+/** A submission that is intended, made, or recorded. Written before the agent hears of it. */
+export interface Submission extends Attempt {
+  readonly jobId: string;
+  readonly key: string;
+  readonly backlog: boolean;
+}
+
+interface Row {
+  readonly watch: string;
+  readonly step: number;
+  readonly path: string;
+  readonly identity: string;
+  readonly attempt: number;
+  readonly generation: number;
+  readonly job_id: string;
+  readonly key: string;
+  readonly backlog: number;
+  readonly recorded: number;
+}
+
+const SCHEMA_VERSION = 1;
+const RECORDED = 1;
+const WITHDRAWN = 2;
+
+/**
+ * The watcher's durable memory of its own submissions, a SQLite file in the state directory. It tells a crash between
+ * a job's end and its marker (open: collect the result) from a marker that a person removed (recorded: run again).
+ */
+export class Ledger {
+  readonly #db: Database.Database;
+
+  /** A ledger to look at, for dry runs; undefined when there is none. */
+  static peek(path: string): Pick<Ledger, 'open' | 'close'> | undefined {
+    if (!existsSync(path)) return undefined;
+    const db = new Database(path, { readonly: true });
+    return { open: (watch) => openSubmissions(db, watch), close: () => db.close() };
+  }
+
+  /** @throws when the file cannot be opened or is no ledger */
+  constructor(path: string) {
+    this.#db = new Database(path);
+    this.#db.pragma('journal_mode = WAL');
+    this.#db.pragma('synchronous = FULL');
+    const version = Number(this.#db.pragma('user_version', { simple: true }));
+    if (version > SCHEMA_VERSION)
+      throw new Error(`${path} was written by a newer meeseeks (version ${version})`);
+    this.#db.exec(`
+      CREATE TABLE IF NOT EXISTS submission (
+        watch TEXT NOT NULL, step INTEGER NOT NULL, path TEXT NOT NULL, identity TEXT NOT NULL,
+        attempt INTEGER NOT NULL, generation INTEGER NOT NULL, job_id TEXT NOT NULL, key TEXT NOT NULL,
+        backlog INTEGER NOT NULL, recorded INTEGER NOT NULL DEFAULT 0, changed_at INTEGER NOT NULL,
+        PRIMARY KEY (watch, step, path)
+      ) WITHOUT ROWID;
+      CREATE INDEX IF NOT EXISTS open_submission ON submission (watch) WHERE recorded = 0;
+      PRAGMA user_version = ${SCHEMA_VERSION};
+    `);
+  }
+
+  /** Submissions of a watch whose result has not been recorded. */
+  open(watch: string): Submission[] {
+    return openSubmissions(this.#db, watch);
+  }
+
+  /** Watches that have open submissions, also such that no configuration names any more. */
+  openWatches(): string[] {
+    return this.#db
+      .prepare<[], { watch: string }>('SELECT DISTINCT watch FROM submission WHERE recorded = 0')
+      .all()
+      .map((row) => row.watch);
+  }
+
+  /**
+   * Fixes key and id of an attempt. The same attempt that was intended before keeps its key, so that the agent knows it
+   * again; one whose result was recorded gets the next generation: its marker was removed by a person.
+   */
+  prepare(attempt: Omit<Attempt, 'generation'>, id: string | undefined, backlog: boolean): Submission {
+    const row = this.#db
+      .prepare<[string, number, string], Row>(
+        'SELECT * FROM submission WHERE watch = ? AND step = ? AND path = ?',
+      )
+      .get(attempt.watch, attempt.step, JSON.stringify(attempt.path));
+    const full = { ...attempt, generation: nextGeneration(row, attempt) };
+    return { ...full, key: submissionKey(full), jobId: id ?? jobId(full), backlog };
+  }
+
+  /** Durable when it returns. */
+  intend(submissions: readonly Submission[], now: number): void {
+    const insert = this.#db.prepare(
+      `INSERT OR REPLACE INTO submission (watch, step, path, identity, attempt, generation, job_id, key, backlog, recorded, changed_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
+    );
+    this.#db.transaction(() => {
+      for (const s of submissions) {
+        insert.run(
+          s.watch,
+          s.step,
+          JSON.stringify(s.path),
+          JSON.stringify(s.identity),
+          s.attempt,
+          s.generation,
+          s.jobId,
+          s.key,
+          Number(s.backlog),
+          now,
+        );
+      }
+    })();
+  }
+
+  /** The results of these are in their markers, or need none. */
+  record(submissions: readonly Submission[], now: number): void {
+    const update = this.#db.prepare(
+      `UPDATE submission SET recorded = ${RECORDED}, changed_at = ? WHERE watch = ? AND step = ? AND path = ?`,
+    );
+    this.#db.transaction(() => {
+      for (const s of submissions) update.run(now, s.watch, s.step, JSON.stringify(s.path));
+    })();
+  }
+
+  /** Closes submissions that never reached an agent; the attempt may be made again under the same key. */
+  withdraw(submissions: readonly Submission[]): void {
+    const update = this.#db.prepare(
+      `UPDATE submission SET recorded = ${WITHDRAWN} WHERE watch = ? AND step = ? AND path = ?`,
+    );
+    this.#db.transaction(() => {
+      for (const s of submissions) update.run(s.watch, s.step, JSON.stringify(s.path));
+    })();
+  }
+
+  /** Drops recorded submissions older than `before` (ms): the agent has forgotten their jobs by then. */
+  prune(before: number): void {
+    this.#db.prepare('DELETE FROM submission WHERE recorded <> 0 AND changed_at < ?').run(before);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+function nextGeneration(row: Row | undefined, attempt: Omit<Attempt, 'generation'>): number {
+  if (row === undefined || row.identity !== JSON.stringify(attempt.identity)) return 0;
+  const goesOn = row.recorded === RECORDED ? attempt.attempt > row.attempt : attempt.attempt >= row.attempt;
+  return goesOn ? row.generation : row.generation + 1;
+}
+
+const openSubmissions = (db: Database.Database, watch: string): Submission[] =>
+  db
+    .prepare<[string], Row>('SELECT * FROM submission WHERE watch = ? AND recorded = 0')
+    .all(watch)
+    .map(fromRow);
+
+const fromRow = (row: Row): Submission => ({
+  watch: row.watch,
+  step: row.step,
+  path: JSON.parse(row.path) as string,
+  identity: JSON.parse(row.identity) as Identity,
+  attempt: row.attempt,
+  generation: row.generation,
+  jobId: row.job_id,
+  key: row.key,
+  backlog: row.backlog === 1,
+});

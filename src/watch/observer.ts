@@ -1,0 +1,354 @@
+import type { WatchDefinition } from '../config/schema.js';
+import { hasCode } from '../lib/errors.js';
+import { bytesToText, textToBytes } from '../lib/text.js';
+import { hasReliableMtime, listFolder, look } from './folder-scan.js';
+import { identityOf, isOtherFile, type FileStat } from './identity.js';
+import type { ObservedFile } from './observation.js';
+import type { RecordStore } from './record-store.js';
+import type { Selection, Selector } from './select.js';
+
+/** A file as it stands in the observer; the planner sees it as ObservedFile. */
+interface Seen {
+  path: string;
+  bytes: string;
+  stat: FileStat;
+  mode: number;
+  selection: Selection;
+  observedAt: number;
+  backlog: boolean;
+  replaced: boolean;
+  /** fully processed according to the last plan: a rescan need not stat it */
+  settled: boolean;
+  scan: number;
+}
+
+interface Folder {
+  readonly bytes: string;
+  mtimeNs: bigint;
+  inode: bigint;
+  /** its mtime was older than this by far when it was listed: an equal one means an equal listing */
+  trusted: boolean;
+}
+
+export interface ObserverEvents {
+  /** a path cannot be looked at; reported again only after it was fine in between */
+  trouble(path: string, error: unknown): void;
+  recovered(path: string): void;
+  /** a folder is there and wants a kernel watch */
+  folderFound(folder: string, path: string): void;
+  folderGone(folder: string): void;
+}
+
+/** A change this close to the listing may have happened after it within the clock's granularity. */
+const MTIME_GRANULARITY_MS = 2000;
+
+/**
+ * Keeps what is in the watched directory: full scans are the truth, single looks follow hints. Knows nothing of jobs.
+ */
+export class Observer {
+  readonly #seen = new Map<string, Seen>();
+  readonly #folders = new Map<string, Folder>();
+  readonly #troubled = new Set<string>();
+  readonly #root: string;
+  #sorted: ObservedFile[] | undefined;
+  #scan = 0;
+  #gone: string[] = [];
+  /** whether the root was there at the last scan */
+  rootPresent = false;
+
+  constructor(
+    private readonly watch: WatchDefinition,
+    private readonly select: Selector,
+    private readonly store: RecordStore,
+    private readonly events: ObserverEvents,
+  ) {
+    this.#root = textToBytes(watch.path!);
+  }
+
+  /** All files that belong to a list, in the order of the watch. */
+  files(): readonly ObservedFile[] {
+    this.#sorted ??= [...this.#seen.values()].sort(this.watch.reverse ? ascending : descending);
+    return this.#sorted;
+  }
+
+  get(path: string): ObservedFile | undefined {
+    return this.#seen.get(textToBytes(path));
+  }
+
+  folders(): IterableIterator<string> {
+    return this.#folders.keys();
+  }
+
+  /** Paths that vanished since the last call, from folders that are still there. */
+  takeGone(): string[] {
+    const gone = this.#gone;
+    this.#gone = [];
+    return gone;
+  }
+
+  /** Whether anything stands under this name now, data or not. */
+  exists(path: string): boolean {
+    return this.#seen.has(textToBytes(path)) || look(this.#full(textToBytes(path))).kind !== 'gone';
+  }
+
+  settle(path: string, settled: boolean): void {
+    const seen = this.#seen.get(textToBytes(path));
+    if (seen !== undefined) seen.settled = settled;
+  }
+
+  /** The records of a replaced file are gone: it is an ordinary new file from here on. */
+  forgetReplacement(path: string): void {
+    const seen = this.#seen.get(textToBytes(path));
+    if (seen !== undefined) seen.replaced = false;
+  }
+
+  /**
+   * Looks at everything.
+   * @param thorough stat files even where nothing hints at a change (updated watches, no events)
+   */
+  async scan(now: number, thorough: boolean): Promise<void> {
+    this.#scan++;
+    const first = this.#scan === 1;
+    const pending = [''];
+    const visited = new Set<string>();
+    while (pending.length > 0) {
+      const folder = pending.pop()!;
+      visited.add(folder);
+      const subfolders = await this.#scanFolder(folder, now, { first, thorough });
+      if (this.watch.recursive) pending.push(...subfolders);
+    }
+    for (const folder of [...this.#folders.keys()]) if (!visited.has(folder)) this.#dropFolder(folder);
+  }
+
+  /** Follows a hint about one name. Returns false when it says that a whole folder must be scanned. */
+  lookAt(folder: string, name: string, renames: number, now: number): boolean {
+    const bytes = folder === '' ? name : `${folder}/${name}`;
+    if (name.startsWith('.')) {
+      if (name.startsWith('._'))
+        this.store.noticed(bytesToText(folder), name, look(this.#full(bytes)).kind !== 'gone');
+      return true;
+    }
+    const path = bytesToText(bytes);
+    const selection = this.#seen.get(bytes)?.selection ?? this.select(path);
+    if (selection.lists.length === 0 && !this.watch.recursive) return true;
+    const looked = look(this.#full(bytes));
+    if (looked.kind === 'directory' && this.watch.recursive && !this.#folders.has(bytes)) return false;
+    if (looked.kind === 'gone' && this.#folders.has(bytes)) return false;
+    this.#take(bytes, path, selection, looked, now, { backlog: false, renames });
+    return true;
+  }
+
+  async #scanFolder(
+    folder: string,
+    now: number,
+    options: { first: boolean; thorough: boolean },
+  ): Promise<string[]> {
+    const full = this.#full(folder);
+    const here = look(full);
+    if (here.kind === 'error') return this.#troubledFolder(folder, here.error);
+    if (here.kind !== 'directory') return this.#missingFolder(folder, here.kind);
+    this.#recover(folder);
+    if (folder === '') this.rootPresent = true;
+    const known = this.#folders.get(folder);
+    if (known !== undefined && known.inode !== here.stat.inode) this.events.folderGone(folder);
+    // the kernel watch comes before the listing, so that nothing falls between them
+    this.events.folderFound(folder, full);
+    if (known?.trusted && known.inode === here.stat.inode && known.mtimeNs === here.stat.mtimeNs) {
+      this.#lookAgain(folder, now, options.thorough);
+      return this.#subfoldersOf(folder);
+    }
+    const listed = await this.#list(folder, full, now, options);
+    if (listed === undefined) return [];
+    const age = now - Number(here.stat.mtimeNs / 1_000_000n);
+    const trusted = age > MTIME_GRANULARITY_MS && hasReliableMtime(full);
+    this.#folders.set(folder, { bytes: folder, mtimeNs: here.stat.mtimeNs, inode: here.stat.inode, trusted });
+    return listed;
+  }
+
+  async #list(
+    folder: string,
+    full: string,
+    now: number,
+    options: { first: boolean; thorough: boolean },
+  ): Promise<string[] | undefined> {
+    const hidden: string[] = [];
+    const names: string[] = [];
+    try {
+      await listFolder(full, (name) => {
+        if (!name.startsWith('.')) names.push(name);
+        else if (name.startsWith('._')) hidden.push(name);
+      });
+    } catch (error) {
+      this.#troubledFolder(folder, error);
+      return undefined;
+    }
+    this.store.refresh(bytesToText(folder), hidden);
+    const subfolders = this.#takeNames(folder, names, now, options);
+    this.#forgetUnseen(folder);
+    return subfolders;
+  }
+
+  #takeNames(
+    folder: string,
+    names: readonly string[],
+    now: number,
+    options: { first: boolean; thorough: boolean },
+  ): string[] {
+    const subfolders: string[] = [];
+    for (const name of names) {
+      const bytes = folder === '' ? name : `${folder}/${name}`;
+      const before = this.#seen.get(bytes);
+      if (before?.settled === true && !options.thorough) {
+        before.scan = this.#scan;
+        continue;
+      }
+      const path = bytesToText(bytes);
+      const selection = before?.selection ?? this.select(path);
+      if (selection.lists.length === 0 && !this.watch.recursive) continue;
+      const looked = look(this.#full(bytes));
+      if (looked.kind === 'directory') subfolders.push(bytes);
+      this.#take(bytes, path, selection, looked, now, { backlog: options.first, renames: 0 });
+    }
+    return subfolders;
+  }
+
+  /** The listing is unchanged: only contents may have changed. */
+  #lookAgain(folder: string, now: number, thorough: boolean): void {
+    for (const seen of this.#seen.values()) {
+      if (parent(seen.bytes) !== folder) continue;
+      if (thorough || !seen.settled)
+        this.#take(seen.bytes, seen.path, seen.selection, look(this.#full(seen.bytes)), now, {
+          backlog: false,
+          renames: 0,
+        });
+      seen.scan = this.#scan;
+    }
+  }
+
+  #take(
+    bytes: string,
+    path: string,
+    selection: Selection,
+    looked: ReturnType<typeof look>,
+    now: number,
+    how: { backlog: boolean; renames: number },
+  ): void {
+    if (looked.kind === 'error') {
+      const before = this.#seen.get(bytes);
+      if (before !== undefined) before.scan = this.#scan;
+      if (selection.lists.length > 0) this.#trouble(path, looked.error);
+      return;
+    }
+    if (looked.kind !== this.watch.type || selection.lists.length === 0) {
+      this.#forget(bytes);
+      return;
+    }
+    this.#recover(path);
+    const before = this.#seen.get(bytes);
+    if (before !== undefined) {
+      update(before, looked.stat, now, how.renames);
+      before.mode = looked.mode;
+      before.scan = this.#scan;
+      return;
+    }
+    this.#seen.set(bytes, {
+      path,
+      bytes,
+      stat: looked.stat,
+      mode: looked.mode,
+      selection,
+      observedAt: now,
+      backlog: how.backlog,
+      replaced: false,
+      settled: false,
+      scan: this.#scan,
+    });
+    this.#sorted = undefined;
+  }
+
+  /** The permission bits of a file as last seen. */
+  mode(path: string): number {
+    return this.#seen.get(textToBytes(path))?.mode ?? 0;
+  }
+
+  #forget(bytes: string): void {
+    const seen = this.#seen.get(bytes);
+    if (seen === undefined) return;
+    this.#seen.delete(bytes);
+    this.#gone.push(seen.path);
+    this.#sorted = undefined;
+  }
+
+  #forgetUnseen(folder: string): void {
+    for (const seen of this.#seen.values()) {
+      if (seen.scan !== this.#scan && parent(seen.bytes) === folder) this.#forget(seen.bytes);
+    }
+  }
+
+  #subfoldersOf(folder: string): string[] {
+    return [...this.#folders.keys()].filter((other) => other !== '' && parent(other) === folder);
+  }
+
+  #troubledFolder(folder: string, error: unknown): [] {
+    // its files are neither there nor gone: nothing is submitted, nothing is cleaned up
+    if (folder === '') this.rootPresent = false;
+    this.#trouble(bytesToText(folder), error);
+    this.#dropFolder(folder);
+    return [];
+  }
+
+  #missingFolder(folder: string, kind: string): [] {
+    if (folder === '') {
+      this.rootPresent = false;
+      const code = kind === 'gone' ? 'ENOENT' : 'ENOTDIR';
+      this.#trouble('', Object.assign(new Error(code), { code }));
+    }
+    this.#dropFolder(folder);
+    return [];
+  }
+
+  #dropFolder(folder: string): void {
+    this.#folders.delete(folder);
+    for (const bytes of [...this.#seen.keys()]) if (parent(bytes) === folder) this.#seen.delete(bytes);
+    this.#sorted = undefined;
+    this.store.drop(bytesToText(folder));
+    this.events.folderGone(folder);
+  }
+
+  #trouble(path: string, error: unknown): void {
+    if (this.#troubled.has(path)) return;
+    this.#troubled.add(path);
+    this.events.trouble(path, error);
+  }
+
+  #recover(path: string): void {
+    if (this.#troubled.size > 0 && this.#troubled.delete(path)) this.events.recovered(path);
+  }
+
+  #full = (bytes: string): string =>
+    bytes === '' ? this.#root : this.#root === '/' ? `/${bytes}` : `${this.#root}/${bytes}`;
+}
+
+/** Two renames of one name between two looks: it was away in between, even where the inode was reused. */
+function update(seen: Seen, stat: FileStat, now: number, renames: number): void {
+  const { stat: old } = seen;
+  const same =
+    old.mtimeNs === stat.mtimeNs &&
+    old.ctimeNs === stat.ctimeNs &&
+    old.size === stat.size &&
+    old.inode === stat.inode;
+  if (same) return;
+  const wasAway =
+    renames >= 2 &&
+    (old.inode !== stat.inode || old.birthNs !== stat.birthNs || old.mtimeNs !== stat.mtimeNs);
+  if (wasAway || isOtherFile(identityOf(old), identityOf(stat))) seen.replaced = true;
+  seen.stat = stat;
+  seen.observedAt = now;
+  seen.settled = false;
+}
+
+const parent = (bytes: string): string => bytes.slice(0, Math.max(bytes.lastIndexOf('/'), 0));
+const ascending = (a: ObservedFile, b: ObservedFile): number => (a.bytes < b.bytes ? -1 : 1);
+const descending = (a: ObservedFile, b: ObservedFile): number => (a.bytes < b.bytes ? 1 : -1);
+
+export const isMissing = (error: unknown): boolean => hasCode(error, 'ENOENT', 'ENOTDIR');

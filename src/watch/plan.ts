@@ -1,0 +1,177 @@
+import type { WatchDefinition } from '../config/schema.js';
+import type { JobSpec } from '../protocol/job.js';
+import type { Identity } from './identity.js';
+import { identityKey } from './identity.js';
+import type { ObservedFile, PlanInput } from './observation.js';
+import { nextStep, unitIdentity, type NextStep } from './progress.js';
+import { readiness } from './readiness.js';
+import { renderUnit } from './render.js';
+import { findUnits, type Unit, type Waiting } from './unit.js';
+
+/** What to do, as data; watch/apply.ts does it. */
+export type Action =
+  | {
+      readonly kind: 'submit';
+      readonly unit: Unit;
+      readonly step: number;
+      readonly attempt: number;
+      readonly reason: string;
+      readonly identity: Identity;
+      readonly spec: JobSpec;
+    }
+  /** an empty spec in a list: the file counts as processed */
+  | { readonly kind: 'mark'; readonly unit: Unit; readonly step: number; readonly identity: Identity }
+  /** evidence is needed before the unit can be judged */
+  | {
+      readonly kind: 'probe';
+      readonly unit: Unit;
+      readonly step: number;
+      readonly what: 'closed' | 'sentinel' | 'check';
+      readonly identity: string;
+    };
+
+export interface Plan {
+  readonly actions: readonly Action[];
+  /** units whose job is in flight */
+  readonly running: readonly Unit[];
+  readonly waiting: readonly Waiting[];
+  readonly counts: PlanCounts;
+  /** ms since the epoch when the plan must be made again though nothing changed; Infinity for never */
+  readonly wakeAt: number;
+}
+
+export interface PlanCounts {
+  readonly files: number;
+  readonly waiting: number;
+  readonly ready: number;
+  readonly running: number;
+  readonly done: number;
+  readonly failed: number;
+  readonly killed: number;
+  /** ms since the epoch of the next rerun, if any */
+  readonly nextRetry: number | undefined;
+}
+
+type Verdict =
+  | { readonly kind: 'finished'; readonly how: 'done' | 'failed' | 'killed' | 'nothing' }
+  | { readonly kind: 'running' }
+  | { readonly kind: 'waiting'; readonly waiting: Waiting }
+  | { readonly kind: 'act'; readonly action: Action };
+
+/** Free places for new jobs; a part is kept for live arrivals so that a backlog cannot hold them up. */
+interface Capacity {
+  free: number;
+  freeForBacklog: number;
+}
+
+/** The share of max_jobs that files of the first backlog may fill. */
+const BACKLOG_SHARE = 0.9;
+
+/**
+ * The one planner: what a watch does next, from what is there, what is known and the time. Used by the service,
+ * --dry-run, `explain` and `status`. Units are judged in their order, so the first of the order come first.
+ */
+export function plan(watch: WatchDefinition, input: PlanInput): Plan {
+  const { units, waiting: notUnits, changesAt } = findUnits(watch, input.files, input.now);
+  const capacity: Capacity = {
+    free: watch.maxJobs - input.inFlightCount,
+    freeForBacklog: Math.ceil(watch.maxJobs * BACKLOG_SHARE) - input.backlogInFlight,
+  };
+  const actions: Action[] = [];
+  const running: Unit[] = [];
+  const waiting: Waiting[] = [...notUnits];
+  const finished = { done: 0, failed: 0, killed: 0, nothing: 0 };
+  for (const unit of liveFirst(units)) {
+    const verdict = judge(watch, unit, input, capacity);
+    if (verdict.kind === 'act') actions.push(verdict.action);
+    else if (verdict.kind === 'running') running.push(unit);
+    else if (verdict.kind === 'waiting') waiting.push(verdict.waiting);
+    else finished[verdict.how]++;
+  }
+  const retries = waiting.filter((w) => w.rule === 'retry').map((w) => w.until!);
+  return {
+    actions,
+    running,
+    waiting,
+    counts: {
+      files: input.files.length,
+      waiting: waiting.length,
+      ready: actions.filter((action) => action.kind === 'submit').length,
+      running: running.length,
+      done: finished.done,
+      failed: finished.failed,
+      killed: finished.killed,
+      nextRetry: retries.length === 0 ? undefined : retries.reduce((a, b) => Math.min(a, b)),
+    },
+    wakeAt: waiting.reduce((at, w) => Math.min(at, w.until ?? Infinity), changesAt),
+  };
+}
+
+/** Live arrivals never wait behind the backlog; within both the order of the watch holds. */
+function liveFirst(units: readonly Unit[]): readonly Unit[] {
+  if (!units.some((unit) => unit.file.backlog)) return units;
+  return [...units.filter((unit) => !unit.file.backlog), ...units.filter((unit) => unit.file.backlog)];
+}
+
+function judge(watch: WatchDefinition, unit: Unit, input: PlanInput, capacity: Capacity): Verdict {
+  if (input.inFlight(unit.file.path) !== undefined) return { kind: 'running' };
+  const next = nextStep(watch, unit, (step) => input.record(unit.file.path, step), input.now);
+  if (next.kind === 'finished') return next;
+  if (next.kind === 'beyond') return wait(unit.file, next.rule, beyondDetail(watch, unit, next.rule));
+  const { step, progress, work } = next;
+  if (progress.kind === 'retry-later') {
+    return wait(unit.file, 'retry', `failed, attempt ${progress.attempt} follows`, progress.at);
+  }
+  if (work.kind !== 'job')
+    return { kind: 'act', action: { kind: 'mark', unit, step, identity: unitIdentity(unit) } };
+  if (!hasRoom(capacity, unit.file))
+    return wait(unit.file, 'max_jobs', `${watch.maxJobs} jobs in flight are the most`);
+  return judgeReadiness(watch, unit, next, input, capacity);
+}
+
+function judgeReadiness(
+  watch: WatchDefinition,
+  unit: Unit,
+  next: Extract<NextStep, { kind: 'step' }>,
+  input: PlanInput,
+  capacity: Capacity,
+): Verdict {
+  const { step, work, progress } = next;
+  if (work.kind !== 'job' || progress.kind !== 'due')
+    throw new Error('only due jobs are judged for readiness');
+  const ready = readiness(watch, unit, input);
+  if (ready.kind === 'waiting') return wait(unit.file, ready.rule, ready.detail, ready.until);
+  take(capacity, unit.file);
+  const identity = unitIdentity(unit);
+  if (ready.kind === 'probe') {
+    return {
+      kind: 'act',
+      action: { kind: 'probe', unit, step, what: ready.what, identity: identityKey(identity) },
+    };
+  }
+  const rendered = renderUnit(watch, unit, step, progress.attempt, work.spec);
+  if (!rendered.ok) return wait(unit.file, 'error', rendered.message);
+  const { attempt, reason } = progress;
+  return {
+    kind: 'act',
+    action: { kind: 'submit', unit, step, attempt, reason, identity, spec: rendered.spec },
+  };
+}
+
+const wait = (file: ObservedFile, rule: Waiting['rule'], detail: string, until?: number): Verdict => ({
+  kind: 'waiting',
+  waiting: until === undefined ? { file, rule, detail } : { file, rule, detail, until },
+});
+
+const beyondDetail = (watch: WatchDefinition, unit: Unit, rule: 'skip' | 'max_index'): string =>
+  rule === 'skip'
+    ? `index ${unit.index}: the first ${watch.skip} are left alone`
+    : `index ${unit.index} is beyond ${watch.maxIndex}`;
+
+const hasRoom = (capacity: Capacity, file: ObservedFile): boolean =>
+  capacity.free > 0 && (!file.backlog || capacity.freeForBacklog > 0);
+
+function take(capacity: Capacity, file: ObservedFile): void {
+  capacity.free--;
+  if (file.backlog) capacity.freeForBacklog--;
+}

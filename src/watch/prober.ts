@@ -1,0 +1,185 @@
+import { existsSync } from 'node:fs';
+import type { WatchDefinition } from '../config/schema.js';
+import { render, RenderError } from '../config/placeholders.js';
+import type { Clock } from '../lib/clock.js';
+import { bytesToBuffer, textToBytes } from '../lib/text.js';
+import type { AgentPort } from '../protocol/agent.js';
+import { isFinished, type Job } from '../protocol/job.js';
+import { digest, identityKey } from './identity.js';
+import type { Evidence, ObservedFile } from './observation.js';
+import { openForWriting } from './open-files.js';
+import type { Action } from './plan.js';
+import { unitIdentity } from './progress.js';
+import { probeDelay } from './readiness.js';
+import { absolute, renderUnit, unitLookup } from './render.js';
+import { folderOf } from './select.js';
+import { workOf, type Unit } from './unit.js';
+
+type Probe = Extract<Action, { kind: 'probe' }>;
+
+interface Gathered {
+  identity: string;
+  openUntil?: number | null;
+  openTries: number;
+  sentinelAt?: number | null;
+  sentinelTries: number;
+  checkAt?: number | null | 'running';
+  checkTries: number;
+}
+
+const LONGEST_OPEN_DELAY_MS = 1000;
+const LONGEST_SENTINEL_DELAY_MS = 2000;
+const FIRST_CHECK_DELAY_MS = 1000;
+
+/** Gathers the evidence that the planner asks for: looks at /proc and at sentinels, runs check commands as jobs. */
+export class Prober {
+  readonly #evidence = new Map<string, Gathered>();
+  readonly #checks = new Map<string, { path: string; identity: string }>();
+
+  constructor(
+    private readonly watch: WatchDefinition,
+    private readonly agent: AgentPort,
+    private readonly clock: Clock,
+    /** permission bits of a file as last seen */
+    private readonly modeOf: (path: string) => number,
+    private readonly wake: () => void,
+  ) {}
+
+  evidence(path: string): Evidence | undefined {
+    return this.#evidence.get(path);
+  }
+
+  forget(path: string): void {
+    this.#evidence.delete(path);
+  }
+
+  /** Something happened in the directory: sentinels are looked for again at once. */
+  hint(): void {
+    for (const evidence of this.#evidence.values())
+      if (typeof evidence.sentinelAt === 'number') evidence.sentinelAt = 0;
+  }
+
+  async gather(probes: readonly Probe[]): Promise<void> {
+    this.#probeClosed(probes.filter((probe) => probe.what === 'closed'));
+    for (const probe of probes) if (probe.what === 'sentinel') this.#probeSentinel(probe);
+    await this.#startChecks(probes.filter((probe) => probe.what === 'check'));
+  }
+
+  /** A job changed; check jobs of this watch settle their evidence. */
+  noticed(job: Job): void {
+    const check = this.#checks.get(job.id);
+    if (check === undefined || !isFinished(job.state)) return;
+    this.#checks.delete(job.id);
+    void this.agent.release([job.id]).catch(() => undefined);
+    const evidence = this.#evidence.get(check.path);
+    if (evidence?.identity === check.identity) this.#settleCheck(evidence, job.state === 'done');
+    this.wake();
+  }
+
+  /** One look at /proc serves all files of the round. */
+  #probeClosed(probes: readonly Probe[]): void {
+    if (probes.length === 0) return;
+    const paths = probes.map(({ unit }) =>
+      membersOf(unit).map((member) => textToBytes(absolute(this.watch, member))),
+    );
+    const open = openForWriting(paths.flat());
+    probes.forEach((probe, i) => {
+      const evidence = this.#evidenceFor(probe);
+      const isOpen =
+        paths[i]!.some((path) => open.has(path)) ||
+        membersOf(probe.unit).some((m) => isSealed(this.modeOf(m.path)));
+      evidence.openUntil = isOpen
+        ? this.clock.now() + probeDelay(evidence.openTries++, LONGEST_OPEN_DELAY_MS)
+        : null;
+    });
+  }
+
+  #probeSentinel(probe: Probe): void {
+    const evidence = this.#evidenceFor(probe);
+    const found = membersOf(probe.unit).every((member) => this.#hasSentinel(probe, member));
+    evidence.sentinelAt = found
+      ? null
+      : this.clock.now() + probeDelay(evidence.sentinelTries++, LONGEST_SENTINEL_DELAY_MS);
+  }
+
+  #hasSentinel(probe: Probe, member: ObservedFile): boolean {
+    const name = this.#sentinelName(probe, member);
+    if (name === undefined) return false;
+    const folder = this.watch.type === 'directory' ? member.path : folderOf(member.path);
+    const path = name.startsWith('/')
+      ? name
+      : absolute(this.watch, { path: folder === '' ? name : `${folder}/${name}` });
+    return existsSync(bytesToBuffer(textToBytes(path)));
+  }
+
+  /** undefined when this file's name cannot fill the placeholders of the sentinel: then it never becomes ready. */
+  #sentinelName(probe: Probe, member: ObservedFile): string | undefined {
+    try {
+      return render(
+        this.watch.ready.sentinel!,
+        unitLookup(this.watch, { ...probe.unit, file: member }, probe.step, 1),
+      );
+    } catch (error) {
+      if (error instanceof RenderError) return undefined;
+      throw error;
+    }
+  }
+
+  async #startChecks(probes: readonly Probe[]): Promise<void> {
+    const requests = probes.flatMap((probe) => {
+      const evidence = this.#evidenceFor(probe);
+      const work = workOf(this.watch, probe.unit, probe.step);
+      if (work.kind !== 'job') return [];
+      const spec = renderUnit(this.watch, probe.unit, probe.step, 1, {
+        pool: work.spec.pool,
+        args: [...this.watch.ready.check!],
+      });
+      if (!spec.ok) {
+        this.#settleCheck(evidence, false);
+        return [];
+      }
+      const key = digest(
+        this.watch.name,
+        'check',
+        probe.unit.file.path,
+        probe.identity,
+        String(evidence.checkTries),
+      ).slice(0, 32);
+      const id = `${this.watch.name}_check.${key.slice(0, 16)}`;
+      this.#checks.set(id, { path: probe.unit.file.path, identity: probe.identity });
+      evidence.checkAt = 'running';
+      return [{ key, spec: { ...spec.spec, id } }];
+    });
+    if (requests.length === 0) return;
+    const results = await this.agent.submit(requests);
+    results.forEach((result, i) => {
+      if (result.ok) return this.noticed(result.job);
+      const check = this.#checks.get(requests[i]!.spec.id)!;
+      this.#checks.delete(requests[i]!.spec.id);
+      this.#settleCheck(this.#evidence.get(check.path)!, false);
+    });
+  }
+
+  #settleCheck(evidence: Gathered, passed: boolean): void {
+    const delay = Math.min(
+      FIRST_CHECK_DELAY_MS * 2 ** Math.min(evidence.checkTries++, 20),
+      this.watch.rescan * 1000,
+    );
+    evidence.checkAt = passed ? null : this.clock.now() + delay;
+  }
+
+  #evidenceFor(probe: Probe): Gathered {
+    const path = probe.unit.file.path;
+    const identity = identityKey(unitIdentity(probe.unit));
+    const known = this.#evidence.get(path);
+    if (known?.identity === identity) return known;
+    const fresh: Gathered = { identity, openTries: 0, sentinelTries: 0, checkTries: 0 };
+    this.#evidence.set(path, fresh);
+    return fresh;
+  }
+}
+
+const membersOf = (unit: Unit): readonly ObservedFile[] => unit.members?.flat() ?? [unit.file];
+
+/** Some senders keep a file at mode 000 until it is complete. */
+const isSealed = (mode: number): boolean => (mode & 0o444) === 0;

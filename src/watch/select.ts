@@ -1,0 +1,80 @@
+import micromatch from 'micromatch';
+import type { FileList, WatchDefinition } from '../config/schema.js';
+
+/** Which lists a name belongs to, and what it brings for placeholders and filesets. */
+export interface Selection {
+  /** indexes of the lists it belongs to, ascending; empty: no data for this watch */
+  readonly lists: readonly number[];
+  /** named captures of the pattern of the first list it belongs to */
+  readonly captures: Readonly<Record<string, string>>;
+  /** captures a list, for joining filesets on captures */
+  readonly capturesByList: ReadonlyMap<number, Readonly<Record<string, string>>>;
+  /** parts of the file name: split, or the whole name */
+  readonly parts: readonly string[];
+  /** the rule that keeps it out, for `explain` */
+  readonly rejectedBy?: { readonly rule: string; readonly detail: string };
+}
+
+/** Decides by the name alone. `path` is relative to the watched path, as text. */
+export type Selector = (path: string) => Selection;
+
+type ListMatcher = (path: string) => Readonly<Record<string, string>> | undefined;
+
+/** Compiles the name rules of a watch: the one matcher of the watcher, `explain` and cleanup. */
+export function compileSelector(watch: WatchDefinition): Selector {
+  const lists = watch.lists.map((list) => compileList(list, watch.recursive));
+  const excludes = watch.exclude.map((glob) => ({ glob, matches: compileGlob(glob, watch.recursive) }));
+  const describeLists = watch.lists
+    .map((list) => [list.glob, list.pattern].filter((x) => x !== undefined).join(' & '))
+    .join(', ');
+  return (path) => {
+    const name = baseName(path);
+    const parts = watch.split === undefined ? [name] : name.split(watch.split);
+    const reject = (rule: string, detail: string): Selection => ({
+      ...nothing,
+      parts,
+      rejectedBy: { rule, detail },
+    });
+    if (isHidden(path)) return reject('hidden', 'hidden files are never data');
+    const excluded = excludes.find((exclude) => exclude.matches(path));
+    if (excluded !== undefined) return reject('exclude', `matches ${excluded.glob}`);
+    const capturesByList = new Map<number, Readonly<Record<string, string>>>();
+    lists.forEach((match, index) => {
+      const captures = match(path);
+      if (captures !== undefined) capturesByList.set(index, captures);
+    });
+    const members = [...capturesByList.keys()];
+    if (members.length === 0) return reject('glob', `matches none of ${describeLists}`);
+    return { lists: members, captures: capturesByList.get(members[0]!)!, capturesByList, parts };
+  };
+}
+
+const nothing = { lists: [], captures: {}, capturesByList: new Map(), parts: [] } as const;
+
+export const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+export const folderOf = (path: string): string => path.slice(0, Math.max(path.lastIndexOf('/'), 0));
+const isHidden = (path: string): boolean => path.startsWith('.') || path.includes('/.');
+
+function compileList(list: FileList, recursive: boolean): ListMatcher {
+  const glob = list.glob === undefined ? () => true : compileGlob(list.glob, recursive);
+  const pattern = list.pattern === undefined ? undefined : new RegExp(list.pattern, 'u');
+  return (path) => {
+    if (!glob(path)) return undefined;
+    if (pattern === undefined) return {};
+    const found = pattern.exec(recursive && list.pattern!.includes('/') ? path : baseName(path));
+    return found === null ? undefined : definedOnly(found.groups ?? {});
+  };
+}
+
+function definedOnly(groups: Record<string, string | undefined>): Record<string, string> {
+  return Object.fromEntries(Object.entries(groups).filter((e): e is [string, string] => e[1] !== undefined));
+}
+
+/** A glob without a slash matches the name in any folder, as in .gitignore. `s`: a newline in a name is a character. */
+function compileGlob(glob: string, recursive: boolean): (path: string) => boolean {
+  // the published types know neither option
+  const options = { nonegate: true, flags: 's' } as object as micromatch.Options;
+  const matches = micromatch.matcher(glob, options);
+  const wholePath = recursive && glob.includes('/');
+  return (path) => matches(wholePath ? path : baseName(path));
+}

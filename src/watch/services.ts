@@ -1,0 +1,239 @@
+import { RenderError, renderJob } from '../config/placeholders.js';
+import type { JobTemplate, WatchDefinition } from '../config/schema.js';
+import { describeError } from '../lib/errors.js';
+import { isFinished, type Job, type JobSpec } from '../protocol/job.js';
+import type { Identity } from './identity.js';
+import type { JourneyPorts } from './journey.js';
+import type { Submission } from './ledger.js';
+import type { PlanCounts } from './plan.js';
+import { serviceLookup } from './render.js';
+import { afterEnd, planService, type ServiceState } from './service-plan.js';
+
+interface Service {
+  readonly step: number;
+  readonly template: JobTemplate;
+  /** stands for a path in the ledger */
+  readonly slot: string;
+  readonly defaultId: string;
+  state: ServiceState;
+  jobId: string | undefined;
+  key: string | undefined;
+  attempt: number;
+}
+
+/** A service has no file; its ledger entries share this identity. */
+const noIdentity: Identity = { mtime_ns: '0', size: 0, inode: '0', birth_ns: '0' };
+const absent: ServiceState = { state: 'absent', endedAt: 0, quickDeaths: 0 };
+const AGENT_RETRY_MS = 2000;
+
+/** Keeps the jobs of a watch without globs running: `count` copies of each. */
+export class Services {
+  readonly #services: Service[];
+  readonly #unsubscribe: () => void;
+  #cancelTimer: (() => void) | undefined;
+  #turn: Promise<void> = Promise.resolve();
+  #running = true;
+  #awayReported = false;
+  #onEnd: () => void = () => undefined;
+
+  constructor(
+    readonly watch: WatchDefinition,
+    private readonly ports: JourneyPorts,
+  ) {
+    this.#services = servicesOf(watch);
+    this.#unsubscribe = ports.agent.onJob((job) => this.#changed(job));
+  }
+
+  async start(): Promise<void> {
+    const open = this.ports.ledger.open(this.watch.name);
+    const jobs = await this.ports.agent.query(open.map((s) => s.jobId));
+    for (const submission of open) this.#adopt(submission, jobs.get(submission.jobId));
+    this.#want();
+    await this.idle();
+  }
+
+  async idle(): Promise<void> {
+    await this.#turn;
+  }
+
+  get inFlight(): number {
+    return this.#services.filter((s) => s.state.state === 'up').length;
+  }
+
+  jobIds(): string[] {
+    return this.#services.flatMap((s) => (s.state.state === 'up' && s.jobId !== undefined ? [s.jobId] : []));
+  }
+
+  /** A person wants killed services up again. */
+  rescan(): void {
+    for (const service of this.#services) if (service.state.state === 'killed') service.state = absent;
+    this.#want();
+  }
+
+  stopSubmitting(): void {
+    this.#running = false;
+  }
+
+  /** Ends the jobs: a service would never end by itself. */
+  async killJobs(): Promise<void> {
+    await this.ports.agent.kill(this.jobIds());
+  }
+
+  /** Kills the jobs and resolves when they are gone. */
+  async endJobs(): Promise<void> {
+    this.#running = false;
+    await this.killJobs();
+    while (this.inFlight > 0) await new Promise<void>((resolve) => (this.#onEnd = resolve));
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    this.#cancelTimer?.();
+    this.#unsubscribe();
+    await this.idle();
+  }
+
+  #adopt(submission: Submission, job: Job | undefined): void {
+    const service = this.#services.find((s) => s.step === submission.step && s.slot === submission.path);
+    if (service === undefined) {
+      if (job !== undefined && !isFinished(job.state))
+        void this.ports.agent.kill([job.id]).catch(() => undefined);
+      this.ports.ledger.record([submission], this.ports.clock.now());
+      return;
+    }
+    service.attempt = submission.attempt;
+    if (job === undefined || isFinished(job.state) || job.key !== submission.key) return;
+    service.jobId = job.id;
+    service.key = submission.key;
+    service.state = { state: 'up', endedAt: 0, quickDeaths: 0 };
+  }
+
+  #changed(job: Job): void {
+    const service = this.#services.find((s) => s.jobId === job.id && s.key === job.key);
+    if (service === undefined || service.state.state !== 'up' || !isFinished(job.state)) return;
+    const endedAt = (job.end_ts ?? job.ts) * 1000;
+    service.state = afterEnd(service.state, {
+      startedAt: (job.start_ts ?? job.ts) * 1000,
+      endedAt,
+      killed: job.state === 'killed',
+    });
+    const next =
+      service.state.state === 'killed' ? 'it stays down until `meeseeks-watch retry`' : 'starting it again';
+    if (this.#running) {
+      this.ports.log.warn(
+        { watch: this.watch.name, step: service.step, job: job.id, rc: job.rc, reason: job.reason },
+        `service ${job.id} ended (${job.error ?? job.signal ?? `exit code ${job.rc ?? '?'}`}); ${next}`,
+      );
+    }
+    this.#want();
+    this.#onEnd();
+  }
+
+  #want(): void {
+    this.#turn = this.#turn.then(() => this.#tend()).catch((error: unknown) => this.#agentAway(error));
+  }
+
+  async #tend(): Promise<void> {
+    this.#cancelTimer?.();
+    if (!this.#running) return;
+    let wakeAt = Infinity;
+    for (const service of this.#services) {
+      const action = planService(service.state, this.ports.clock.now());
+      if (action.kind === 'start') await this.#startService(service);
+      if (action.kind === 'wait') wakeAt = Math.min(wakeAt, action.until);
+    }
+    this.ports.onTurn(this.watch.name, this.counts(wakeAt));
+    if (wakeAt !== Infinity)
+      this.#cancelTimer = this.ports.clock.after(wakeAt - this.ports.clock.now(), () => this.#want());
+  }
+
+  counts(nextRetry = Infinity): PlanCounts {
+    const count = (state: ServiceState['state']): number =>
+      this.#services.filter((s) => s.state.state === state).length;
+    return {
+      files: 0,
+      waiting: count('ended') + count('absent'),
+      ready: 0,
+      running: count('up'),
+      done: 0,
+      failed: 0,
+      killed: count('killed'),
+      nextRetry: nextRetry === Infinity ? undefined : nextRetry,
+    };
+  }
+
+  async #startService(service: Service): Promise<void> {
+    const { ledger, clock, agent, log } = this.ports;
+    const attempt = service.attempt + 1;
+    const spec = this.#render(service, attempt);
+    if (spec === undefined) return;
+    const submission = ledger.prepare(
+      { watch: this.watch.name, step: service.step, path: service.slot, identity: noIdentity, attempt },
+      spec.id ?? service.defaultId,
+      false,
+    );
+    ledger.intend([submission], clock.now());
+    const { quickDeaths } = service.state;
+    Object.assign(service, {
+      jobId: submission.jobId,
+      key: submission.key,
+      attempt,
+      state: { state: 'up', endedAt: 0, quickDeaths },
+    });
+    const [result] = await agent.submit([{ key: submission.key, spec: { ...spec, id: submission.jobId } }]);
+    this.#awayReported = false;
+    if (result?.ok === true) return this.#changed(result.job);
+    log.error(
+      { watch: this.watch.name, step: service.step },
+      `the agent refused the job: ${result?.error ?? 'no answer'}`,
+    );
+    service.state = { state: 'ended', endedAt: clock.now(), quickDeaths: quickDeaths + 1 };
+  }
+
+  #render(service: Service, attempt: number): JobSpec | undefined {
+    try {
+      return renderJob(service.template, serviceLookup(this.watch, service.step, attempt));
+    } catch (error) {
+      if (!(error instanceof RenderError)) throw error;
+      this.ports.log.error({ watch: this.watch.name, step: service.step }, error.message);
+      service.state = { state: 'killed', endedAt: 0, quickDeaths: 0 };
+      return undefined;
+    }
+  }
+
+  #agentAway(error: unknown): void {
+    if (!this.#awayReported)
+      this.ports.log.error(
+        { watch: this.watch.name },
+        `cannot submit to the agent: ${describeError(error)}; trying again until it can`,
+      );
+    this.#awayReported = true;
+    for (const service of this.#services) {
+      if (service.state.state === 'up')
+        service.state = { ...service.state, state: 'ended', endedAt: this.ports.clock.now() };
+    }
+    this.#cancelTimer = this.ports.clock.after(AGENT_RETRY_MS, () => this.#want());
+  }
+}
+
+function servicesOf(watch: WatchDefinition): Service[] {
+  return watch.steps.flatMap((entry, step) => {
+    const specs = entry.kind === 'single' ? [entry.spec] : entry.specs;
+    return specs.flatMap((template, k) => {
+      if (template === null) return [];
+      return Array.from({ length: watch.count }, (_, copy) => {
+        const suffix = `${specs.length > 1 ? `_${k}` : ''}${copy > 0 ? `_${copy}` : ''}`;
+        return {
+          step,
+          template: template.id === undefined ? template : { ...template, id: template.id + suffix },
+          slot: `service${suffix}`,
+          defaultId: `${watch.name}_${step}${suffix}`,
+          state: absent,
+          jobId: undefined,
+          key: undefined,
+          attempt: 0,
+        };
+      });
+    });
+  });
+}

@@ -1,0 +1,146 @@
+import type { JobTemplate, WatchDefinition } from '../config/schema.js';
+import { ageVerdict } from './age.js';
+import { joinFilesets, type Fileset } from './fileset.js';
+import type { ObservedFile } from './observation.js';
+
+/** What gets jobs: a file of a list, or the key file of a fileset. */
+export interface Unit {
+  readonly file: ObservedFile;
+  readonly list: number;
+  /** position in the ordered list of eligible files (or of complete sets) */
+  readonly index: number;
+  /** members a list, for filesets */
+  readonly members?: readonly (readonly ObservedFile[])[];
+}
+
+/** Why a file that belongs to a list is no unit now. */
+export interface Waiting {
+  readonly file: ObservedFile;
+  readonly rule:
+    | 'min_age'
+    | 'max_age'
+    | 'fileset'
+    | 'skip'
+    | 'max_index'
+    | 'ready.closed'
+    | 'ready.stable'
+    | 'ready.sentinel'
+    | 'ready.check'
+    | 'max_jobs'
+    | 'retry'
+    | 'error';
+  readonly detail: string;
+  /** ms since the epoch when time alone may change it */
+  readonly until?: number;
+}
+
+export interface Units {
+  readonly units: readonly Unit[];
+  readonly waiting: readonly Waiting[];
+  /** earliest moment at which time alone changes this result, ms; Infinity for never */
+  readonly changesAt: number;
+}
+
+/** Turns the files of a watch into units: age rules, filesets, index. */
+export function findUnits(watch: WatchDefinition, files: readonly ObservedFile[], now: number): Units {
+  const waiting: Waiting[] = [];
+  const eligible: ObservedFile[] = [];
+  let changesAt = Infinity;
+  for (const file of files) {
+    const verdict = ageVerdict(watch, file.stat, file.observedAt, now);
+    if (verdict.kind === 'eligible') {
+      eligible.push(file);
+      changesAt = Math.min(changesAt, verdict.until);
+    } else if (verdict.kind === 'too-young') {
+      waiting.push({ file, rule: 'min_age', detail: `younger than ${watch.minAge} s`, until: verdict.at });
+      changesAt = Math.min(changesAt, verdict.at);
+    } else {
+      waiting.push({ file, rule: 'max_age', detail: `mtime is older than ${watch.maxAge} s` });
+    }
+  }
+  const units = watch.fileset === undefined ? listUnits(watch, eligible) : setUnits(watch, eligible, waiting);
+  return { units, waiting, changesAt };
+}
+
+/** A file that belongs to several lists counts in each for the index, and is processed with the first. */
+function listUnits(watch: WatchDefinition, files: readonly ObservedFile[]): Unit[] {
+  const next = watch.lists.map(() => 0);
+  const units: Unit[] = [];
+  for (const file of files) {
+    const [first, ...others] = file.selection.lists;
+    units.push({ file, list: first!, index: next[first!]!++ });
+    for (const list of others) next[list]!++;
+  }
+  return units;
+}
+
+function setUnits(watch: WatchDefinition, files: readonly ObservedFile[], waiting: Waiting[]): Unit[] {
+  const units: Unit[] = [];
+  const joined = new Set<ObservedFile>();
+  const taken = new Set<ObservedFile>();
+  let index = 0;
+  for (const set of joinFilesets(watch, files)) {
+    for (const file of set.members.flat()) joined.add(file);
+    if (watch.lists.length - set.missing.length < watch.leastLists) {
+      waiting.push({ file: set.keyFile, rule: 'fileset', detail: describeMissing(watch, set) });
+      continue;
+    }
+    for (const unit of unitsOfSet(watch, set, index)) {
+      if (!taken.has(unit.file)) units.push(unit);
+      taken.add(unit.file);
+    }
+    index++;
+  }
+  for (const file of files) {
+    if (!joined.has(file))
+      waiting.push({ file, rule: 'fileset', detail: 'its name has too few parts to join a set' });
+  }
+  return units;
+}
+
+/** The key file stands for the set; a list of specs gives the members of further lists their own jobs. */
+function unitsOfSet(watch: WatchDefinition, set: Fileset, index: number): Unit[] {
+  const lists = Math.max(1, ...watch.steps.map((step) => (step.kind === 'lists' ? step.specs.length : 1)));
+  const keyList = set.members.findIndex((members) => members.includes(set.keyFile));
+  const others = set.members
+    .slice(0, lists)
+    .flatMap((members, list) => (list === keyList ? [] : members.map((file) => ({ file, list }))));
+  return [{ file: set.keyFile, list: keyList }, ...others].map((unit) => ({
+    ...unit,
+    index,
+    members: set.members,
+  }));
+}
+
+function describeMissing(watch: WatchDefinition, set: Fileset): string {
+  const names = set.missing.map(
+    (list) => watch.lists[list]!.glob ?? watch.lists[list]!.pattern ?? `list ${list}`,
+  );
+  return `set "${set.key}" is missing ${names.join(', ')}`;
+}
+
+/** The index of the job entry that a position in the order calls for. */
+export const stepOf = (watch: WatchDefinition, unit: Unit): number =>
+  Math.min(unit.index - watch.skip, watch.steps.length - 1);
+
+/** What a step means for a unit: a job, nothing to do, or an empty spec that marks the file as processed. */
+export type StepWork =
+  | { readonly kind: 'job'; readonly spec: JobTemplate }
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'mark' };
+
+/** Which spec of a step is the unit's own (the document: list of specs for the list of globs). */
+export function workOf(watch: WatchDefinition, unit: Unit, step: number): StepWork {
+  const entry = watch.steps[step]!;
+  if (entry.kind === 'single') {
+    return entry.spec === null || !leadsSet(unit) ? { kind: 'nothing' } : { kind: 'job', spec: entry.spec };
+  }
+  const last = entry.specs.length - 1;
+  if (unit.list > last && !leadsSet(unit)) return { kind: 'nothing' };
+  const spec = entry.specs[Math.min(unit.list, last)]!;
+  return spec === null ? { kind: 'mark' } : { kind: 'job', spec };
+}
+
+/** True for files outside filesets, and for the key file of a set. */
+const leadsSet = (unit: Unit): boolean =>
+  unit.members === undefined || unit.members.find((list) => list.length > 0)?.[0] === unit.file;

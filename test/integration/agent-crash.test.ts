@@ -1,0 +1,349 @@
+import { execFileSync, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { AgentLockedError, createAgent } from '../../src/agent/agent.js';
+import type { Agent } from '../../src/agent/types.js';
+import { processStat } from '../../src/executors/process/proc.js';
+import { systemClock } from '../../src/lib/clock.js';
+import type { SubmitRequest } from '../../src/protocol/agent.js';
+import { isFinished } from '../../src/protocol/job.js';
+import { Bench, eventually, quietLog, text } from '../conformance/harness.js';
+
+const factory = (directory: string): Promise<Agent> =>
+  createAgent({
+    directory,
+    node: 'here',
+    pools: { p: { slots: 4 } },
+    defaultSlots: 2,
+    expire: 60,
+    clock: systemClock,
+    log: quietLog,
+    env: process.env,
+  });
+
+let build: string;
+let directory: string;
+let children: AgentProcess[] = [];
+
+beforeAll(() => {
+  build = mkdtempSync(join(tmpdir(), 'meeseeks-build-'));
+  compile(build);
+}, 120_000);
+afterAll(() => rmSync(build, { recursive: true, force: true }));
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'meeseeks-crash-'));
+});
+afterEach(async () => {
+  await Promise.all(children.map((child) => child.crash()));
+  children = [];
+  const agent = await factory(state());
+  await agent.stop('kill');
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const state = (): string => join(directory, 'state');
+const path = (name: string): string => join(directory, name);
+
+/** Not `npm run build`: that would replace dist under whoever uses it. Type errors elsewhere are no matter here. */
+function compile(target: string): void {
+  const root = resolve(import.meta.dirname, '../..');
+  writeFileSync(join(target, 'package.json'), '{"type":"module"}');
+  symlinkSync(join(root, 'node_modules'), join(target, 'node_modules'));
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  try {
+    execFileSync(process.execPath, [
+      tsc,
+      '-p',
+      join(root, 'tsconfig.build.json'),
+      '--outDir',
+      join(target, 'out'),
+    ]);
+  } catch {
+    if (!existsSync(join(target, 'out/agent/agent.js'))) throw new Error('tsc wrote nothing');
+  }
+  mkdirSync(join(target, 'out/executors/process'), { recursive: true });
+  copyFileSync(
+    join(root, 'src/executors/process/guardian.sh'),
+    join(target, 'out/executors/process/guardian.sh'),
+  );
+}
+
+/** An agent in another process, and what it said. */
+class AgentProcess {
+  readonly lines: string[] = [];
+  private readonly child: ChildProcess;
+  private readonly gone: Promise<void>;
+
+  constructor() {
+    const runner = resolve(import.meta.dirname, '../conformance/agent-process.mjs');
+    const script = join(build, 'agent-process.mjs');
+    copyFileSync(runner, script);
+    this.child = spawn(process.execPath, [script, join(build, 'out'), state()], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    createInterface({ input: this.child.stdout! }).on('line', (line) => this.lines.push(line));
+    this.child.stdin!.on('error', () => undefined);
+    this.gone = new Promise((done) => this.child.on('close', () => done()));
+    children.push(this);
+  }
+
+  static async start(): Promise<AgentProcess> {
+    const agent = new AgentProcess();
+    await eventually(() => agent.lines.includes('"ready"'));
+    return agent;
+  }
+
+  submit(requests: readonly SubmitRequest[]): void {
+    this.child.stdin!.write(`${JSON.stringify(requests)}\n`);
+  }
+
+  said(pattern: RegExp): boolean {
+    return this.lines.some((line) => pattern.test(line));
+  }
+
+  /** kill -9, and certainty that it is over. */
+  async crash(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.gone;
+  }
+}
+
+const shell = (id: string, script: string, more: object = {}): SubmitRequest => ({
+  key: 'k',
+  spec: { id, pool: 'p', args: ['sh', '-c', script], ...more },
+});
+
+async function reopen(): Promise<Bench> {
+  const bench = await Bench.open(() => factory(state()), {});
+  return bench;
+}
+
+it('adopts running jobs after kill -9: one run, exit code and output collected', async () => {
+  const agent = await AgentProcess.start();
+  const script = `echo started >> ${path('log')}; while [ ! -e ${path('go')} ]; do sleep 0.02; done; echo out; exit 7`;
+  agent.submit([shell('a', script), shell('b', 'echo quick; exit 3')]);
+  await eventually(() => existsSync(path('log')) && agent.said(/"id":"b".*"state":"failed"/));
+  await agent.crash();
+  const bench = await reopen();
+  expect((await bench.agent.query(['a'])).get('a')).toMatchObject({ state: 'running', start_count: 1 });
+  writeFileSync(path('go'), '');
+  const job = await bench.finished('a');
+  expect(job).toMatchObject({ state: 'failed', rc: 7, start_count: 1 });
+  expect(text(job.stdout_data)).toBe('out\n');
+  expect(readFileSync(path('log'), 'utf8')).toBe('started\n');
+  await bench.close();
+});
+
+it('collects what ended while there was no agent', async () => {
+  const agent = await AgentProcess.start();
+  agent.submit([
+    shell('a', `: > ${path('log')}; while [ ! -e ${path('go')} ]; do sleep 0.02; done; kill -9 $$`),
+  ]);
+  await eventually(() => existsSync(path('log')));
+  await agent.crash();
+  writeFileSync(path('go'), '');
+  const exit = join(state(), 'spool/a.1/exit');
+  await eventually(() => readFileSync(exit, 'utf8').includes('exit '));
+  const bench = await reopen();
+  expect(await bench.finished('a')).toMatchObject({
+    state: 'failed',
+    signal: 'SIGKILL',
+    rc: -9,
+    start_count: 1,
+  });
+  await bench.close();
+});
+
+it('goes on with a kill that the crash interrupted', async () => {
+  const first = await reopenHere();
+  await first.submit([
+    shell('a', `trap '' TERM; : > ${path('log')}; while :; do sleep 0.05; done`, { kill_grace: 1 }),
+  ]);
+  await eventually(() => existsSync(path('log')));
+  await first.kill(['a']);
+  await first.stop('leave');
+  const bench = await reopen();
+  expect(await bench.finished('a')).toMatchObject({ state: 'killed', signal: 'SIGKILL' });
+  await bench.close();
+});
+
+const reopenHere = (): Promise<Agent> => factory(state());
+
+it('reports a job as lost when its guardian was killed, but not before it has ended', async () => {
+  const bench = await reopen();
+  await bench.agent.submit([
+    shell('a', `: > ${path('log')}; while [ ! -e ${path('go')} ]; do sleep 0.02; done`),
+  ]);
+  const { pid } = await bench.running('a');
+  await eventually(() => existsSync(path('log')));
+  const guardian = processStat(pid!)!.parent;
+  expect(readFileSync(`/proc/${guardian}/cmdline`, 'utf8')).toContain('guardian.sh');
+  process.kill(guardian, 'SIGKILL');
+  await new Promise((done) => setTimeout(done, 500)); // several looks at it
+  expect((await bench.agent.query(['a'])).get('a')).toMatchObject({ state: 'running' });
+  writeFileSync(path('go'), '');
+  expect(await bench.finished('a')).toMatchObject({
+    state: 'failed',
+    reason: 'lost',
+    error: expect.stringContaining('guardian process was killed') as string,
+  });
+  await bench.close();
+});
+
+it.each([
+  ['nothing', 'no run directory', 1],
+  ['request', 'no claim', 1],
+  ['agent', 'a claim of an agent that crashed before it recorded it', 1],
+  ['guardian', 'a claim of a guardian that is gone', 0],
+])('starts what certainly never ran, and only that: %s', async (stage, _meaning, runs) => {
+  await interruptStart(stage);
+  const bench = await reopen();
+  const job = await bench.finished('a');
+  expect(job).toMatchObject(
+    runs === 1 ? { state: 'done', start_count: 1 } : { state: 'failed', reason: 'lost' },
+  );
+  expect(existsSync(path('log'))).toBe(runs === 1);
+  await bench.close();
+});
+
+/** Leaves the state an agent has on disk when it dies right after it recorded a start. */
+async function interruptStart(stage: string): Promise<void> {
+  const agent = await reopenHere();
+  await agent.submit([shell('a', `echo ran >> ${path('log')}`, { hold: true })]);
+  await agent.stop('leave');
+  const { Store } = await import('../../src/agent/store.js');
+  const store = new Store(state());
+  const record = store.get('a')!;
+  const spec = { ...record.spec, hold: false };
+  store.write(
+    [{ ...record, spec, state: 'running', run: 1, start_count: 1, start_ts: record.ts }],
+    record.ts,
+  );
+  store.close();
+  const run = join(state(), 'spool/a.1');
+  if (stage === 'nothing') return;
+  mkdirSync(run, { recursive: true });
+  if (stage === 'agent') writeFileSync(join(run, 'claim'), 'agent 1\n');
+  if (stage === 'guardian') writeFileSync(join(run, 'claim'), '');
+}
+
+it('says so when the machine was rebooted meanwhile', async () => {
+  await interruptStart('guardian');
+  const run = join(state(), 'spool/a.1');
+  writeFileSync(join(run, 'claim'), `guardian ${process.pid} 1 another-boot\n`);
+  writeFileSync(join(run, 'pid'), `${process.pid} ${processStat(process.pid)!.birth} another-boot\n`);
+  const bench = await reopen();
+  expect(await bench.finished('a')).toMatchObject({
+    reason: 'lost',
+    error: expect.stringContaining('rebooted') as string,
+  });
+  await bench.close();
+});
+
+it('runs every job exactly once through kill -9 at any moment', async () => {
+  const jobs = Array.from({ length: 120 }, (_, i) =>
+    shell(`j${i}`, `echo ${i} >> ${path('log')}; sleep 0.0${i % 5}`),
+  );
+  for (let round = 0; round < 12; round++) {
+    const agent = await AgentProcess.start();
+    agent.submit(jobs);
+    await new Promise((done) => setTimeout(done, 3 + Math.random() * 60));
+    await agent.crash();
+  }
+  const bench = await reopen();
+  await bench.agent.submit(jobs);
+  const ended = await Promise.all(jobs.map((job) => bench.finished(job.spec.id)));
+  expect(ended.filter((job) => job.state !== 'done' || job.start_count !== 1)).toEqual([]);
+  const ran = readFileSync(path('log'), 'utf8').trim().split('\n');
+  expect(ran.map(Number).sort((a, b) => a - b)).toEqual(jobs.map((_, i) => i));
+  const seqs = (await bench.agent.list()).map((job) => job.seq);
+  expect(new Set(seqs).size).toBe(seqs.length);
+  await bench.close();
+}, 60_000);
+
+it('lets one agent use a directory, across processes and within one, and frees it with the process', async () => {
+  const other = await AgentProcess.start();
+  await expect(reopenHere()).rejects.toThrow(AgentLockedError);
+  await expect(reopenHere()).rejects.toThrow(/another agent \(process \d+\) is using .*state; stop it/);
+  await other.crash();
+  const agent = await reopenHere();
+  await expect(reopenHere()).rejects.toThrow(AgentLockedError);
+  await agent.stop('leave');
+});
+
+it('never lets the sequence number go back', async () => {
+  const last: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    const bench = await reopen();
+    last.push((await bench.run({ id: `s${i}`, args: ['true'] })).seq);
+    await bench.agent.stop('leave');
+  }
+  expect(last).toEqual([...last].sort((a, b) => a - b));
+  expect(new Set(last).size).toBe(3);
+});
+
+it('refuses a damaged state file with advice', async () => {
+  mkdirSync(state());
+  writeFileSync(
+    join(state(), 'agent.db'),
+    'this is no database, and long enough to be looked at '.repeat(50),
+  );
+  await expect(reopenHere()).rejects.toThrow(
+    /cannot open .*agent\.db: .*; move it away to start with an empty agent/,
+  );
+  rmSync(join(state(), 'agent.db'));
+});
+
+it('drains: starts nothing new, waits for what runs, and a second stop kills', async () => {
+  const agent = await reopenHere();
+  const bench = await Bench.open(() => Promise.resolve(agent), {});
+  await agent.submit(['a', 'b', 'c', 'd', 'e'].map((id) => shell(id, 'sleep 60')));
+  await Promise.all(['a', 'b', 'c', 'd'].map((id) => bench.running(id)));
+  const drained = agent.stop('drain');
+  await agent.stop('kill');
+  await drained;
+  const after = await reopen();
+  const states = [...(await after.agent.query(['a', 'b', 'c', 'd'])).values()].map((job) => job.state);
+  expect(states).toEqual(['killed', 'killed', 'killed', 'killed']);
+  expect((await after.running('e')).start_count).toBe(1);
+  await after.close();
+});
+
+it('leaves nothing behind: results that were seen expire, with their spool', async () => {
+  const bench = await reopen();
+  await bench.run({ id: 'seen', args: ['true'] });
+  await bench.run({ id: 'unseen', args: ['true'] });
+  await bench.agent.release(['seen', 'unknown']);
+  await bench.agent.stop('leave');
+  const later = await createAgent({
+    ...{
+      directory: state(),
+      node: 'here',
+      pools: { p: {} },
+      defaultSlots: 1,
+      expire: 60,
+      log: quietLog,
+      env: {},
+    },
+    clock: { ...systemClock, now: () => Date.now() + 61_000 },
+  });
+  await eventually(() => !readdirSync(join(state(), 'spool')).includes('seen.1'));
+  const known = await later.query(['seen', 'unseen']);
+  expect([...known.keys()]).toEqual(['unseen']);
+  expect(isFinished(known.get('unseen')!.state)).toBe(true);
+  await later.stop('leave');
+});
