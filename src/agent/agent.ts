@@ -8,6 +8,7 @@ import type { Job } from '../protocol/job.js';
 import { admit } from './admission.js';
 import { Engine } from './engine.js';
 import { lockDirectory } from './lock.js';
+import { graceOf } from './runs.js';
 import { Spool } from './spool.js';
 import { Store } from './store.js';
 import type { Agent, AgentOptions, JobRecord, Pools } from './types.js';
@@ -65,8 +66,20 @@ class EmbeddedAgent implements Agent {
     };
     this.engine = new Engine(options, parts, options.pools);
     this.engine.recover();
+    this.tellRecovery();
     this.expiry = setInterval(() => void this.expire(), EXPIRE_CHECK_MS).unref();
     void this.expire();
+  }
+
+  private tellRecovery(): void {
+    const { log } = this.options;
+    const running = this.engine.running().map((record) => record.id);
+    if (running.length > 0)
+      log.info({ jobs: running.length, first: running.slice(0, 5) }, 'adopting running jobs');
+    const orphans = this.engine.liveRecords().filter((r) => !Object.hasOwn(this.pools, r.spec.pool));
+    if (orphans.length === 0) return;
+    const pools = [...new Set(orphans.map((record) => record.spec.pool))];
+    log.warn({ pools, jobs: orphans.length }, 'jobs wait for pools that are not configured');
   }
 
   async submit(requests: readonly SubmitRequest[]): Promise<SubmitResult[]> {
@@ -158,23 +171,28 @@ class EmbeddedAgent implements Agent {
   }
 
   private killAll(): void {
-    const ids = this.engine.runningIds();
-    const graces = ids.map((id) => this.engine.grace(this.engine.find(id)!));
+    const running = this.engine.running();
     try {
-      this.engine.kill(ids, 'kill');
+      this.engine.kill(
+        running.map((record) => record.id),
+        'kill',
+      );
     } catch (error) {
       this.options.log.error({ err: error }, 'cannot record the kill; the jobs are left running');
       this.close();
       return;
     }
     this.cancelDeadline();
-    this.cancelDeadline = this.options.clock.after(Math.max(0, ...graces) + KILL_MARGIN_MS, () => {
-      this.options.log.error(
-        { jobs: this.engine.runningIds() },
-        'jobs did not end after SIGKILL; leaving them',
-      );
-      this.close();
-    });
+    this.cancelDeadline = this.options.clock.after(
+      Math.max(0, ...running.map(graceOf)) + KILL_MARGIN_MS,
+      () => {
+        this.options.log.error(
+          { jobs: this.engine.running().map((r) => r.id) },
+          'jobs did not end after SIGKILL; leaving them',
+        );
+        this.close();
+      },
+    );
   }
 
   private close(): void {

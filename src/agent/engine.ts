@@ -1,22 +1,21 @@
 import type { Executor, RunEnd } from '../executors/executor.js';
 import { isFinished } from '../protocol/job.js';
-import { jobEnvironment } from './environment.js';
 import { ended, killedBeforeStart, started } from './outcome.js';
+import { Runs } from './runs.js';
 import { Scheduler } from './schedule.js';
 import type { Spool } from './spool.js';
 import type { Store } from './store.js';
 import type { AgentOptions, JobRecord, Pools } from './types.js';
-import { workingDirectory } from './view.js';
 
 /** Starts of one turn of the event loop: more would keep it from answering. */
 const STARTS_A_TURN = 64;
-const DEFAULT_KILL_GRACE = 10;
 const LONGEST_WRITE_PAUSE_MS = 10_000;
 
 export interface EngineParts {
   readonly store: Pick<Store, 'list' | 'get' | 'write' | 'nextSeq'>;
   readonly spool: Spool;
   readonly executor: Executor;
+  /** may call back into the engine */
   readonly changed: (record: JobRecord) => void;
 }
 
@@ -28,8 +27,8 @@ export class Engine {
   /** jobs that are not finished, and finished ones whose result is not on disk yet */
   private readonly live = new Map<string, JobRecord>();
   private readonly unwritten = new Map<string, JobRecord>();
-  private readonly limits = new Map<string, () => void>();
   private readonly scheduler: Scheduler;
+  private readonly runs: Runs;
   private turn: NodeJS.Immediate | undefined;
   private cancelWake: () => void = () => undefined;
   private writePause = 0;
@@ -44,6 +43,11 @@ export class Engine {
     private pools: Pools,
   ) {
     this.scheduler = new Scheduler(pools, options.defaultSlots);
+    this.runs = new Runs(options, parts.executor, parts.spool, {
+      started: (id, run, pid) => this.noteStart(id, run, pid),
+      ended: (id, run, end) => this.noteEnd(id, run, end),
+      overrun: (id) => this.kill([id], 'timeout'),
+    });
   }
 
   /** Takes over what the agent before this one left: queues the queued, adopts the running. */
@@ -51,16 +55,12 @@ export class Engine {
     for (const record of this.parts.store.list(['new', 'running'])) {
       this.live.set(record.id, record);
       this.lastOrder = Math.max(this.lastOrder, record.order);
-      if (record.state === 'new') this.enqueue(record);
-      else this.adopt(record);
-    }
-    const orphans = [...this.live.values()].filter((r) => !Object.hasOwn(this.pools, r.spec.pool));
-    if (orphans.length > 0) {
-      const pools = [...new Set(orphans.map((r) => r.spec.pool))];
-      this.options.log.warn(
-        { pools, jobs: orphans.length },
-        'jobs wait for pools that are not configured any more',
-      );
+      if (record.state === 'new') {
+        this.enqueue(record);
+      } else {
+        this.scheduler.started(record.id, record.spec.pool);
+        this.runs.adopt(record, this.pools);
+      }
     }
     this.wake();
   }
@@ -69,8 +69,13 @@ export class Engine {
     return this.live.get(id) ?? this.parts.store.get(id);
   }
 
-  liveRecords(): Iterable<JobRecord> {
-    return this.live.values();
+  /** Jobs that are not finished, and finished ones that are not recorded yet. */
+  liveRecords(): JobRecord[] {
+    return [...this.live.values()];
+  }
+
+  running(): JobRecord[] {
+    return this.liveRecords().filter((record) => record.state === 'running');
   }
 
   nextOrder(): number {
@@ -79,13 +84,14 @@ export class Engine {
 
   /** Queues jobs. @throws when they cannot be recorded; then nothing has changed */
   accept(records: readonly JobRecord[]): void {
-    for (const record of this.parts.store.write(records, this.now())) {
+    const written = this.parts.store.write(records, this.now());
+    for (const record of written) {
       this.unwritten.delete(record.id);
       this.live.set(record.id, record);
       this.enqueue(record);
-      this.parts.changed(record);
     }
     this.wake();
+    written.forEach(this.parts.changed);
   }
 
   /** Records the wish that these jobs end, and sees to it. @throws when it cannot be recorded */
@@ -93,21 +99,19 @@ export class Engine {
     const changes: JobRecord[] = [];
     for (const id of new Set(ids)) {
       const record = this.live.get(id);
-      if (!record || isFinished(record.state)) continue;
-      if (record.state === 'new' && reason === 'kill') changes.push(killedBeforeStart(record, this.now()));
-      else if (record.state === 'running' && record.wish !== 'kill')
-        changes.push({ ...record, wish: reason });
+      if (record?.state === 'new' && reason === 'kill') changes.push(killedBeforeStart(record, this.now()));
+      if (record?.state === 'running' && record.wish !== 'kill') changes.push({ ...record, wish: reason });
     }
     if (changes.length === 0) return;
-    for (const record of this.parts.store.write(changes, this.now())) this.applyKill(record);
+    const written = this.parts.store.write(changes, this.now());
+    written.forEach((record) => this.applyKill(record));
     this.wake();
+    written.forEach(this.parts.changed);
   }
 
   setHold(ids: Iterable<string>, hold: boolean): void {
-    const changes = [...new Set(ids)]
-      .map((id) => this.live.get(id))
-      .filter((record) => record?.state === 'new')
-      .map((record) => ({ ...record!, spec: { ...record!.spec, hold } }));
+    const records = Array.from(new Set(ids), (id) => this.live.get(id)).filter((r) => r?.state === 'new');
+    const changes = records.map((record) => ({ ...record!, spec: { ...record!.spec, hold } }));
     if (changes.length > 0) this.accept(changes);
   }
 
@@ -119,10 +123,6 @@ export class Engine {
 
   counts(): ReturnType<Scheduler['counts']> {
     return this.scheduler.counts();
-  }
-
-  runningIds(): string[] {
-    return [...this.live.values()].filter((r) => r.state === 'running').map((r) => r.id);
   }
 
   /** Starts nothing from now on. */
@@ -140,11 +140,11 @@ export class Engine {
 
   close(): void {
     this.closed = true;
+    this.starting = false;
     if (this.turn) clearImmediate(this.turn);
     this.cancelWake();
-    for (const cancel of this.limits.values()) cancel();
-    this.starting = false;
-    this.idleWaiters.splice(0).forEach((resolve) => resolve());
+    this.runs.stop();
+    this.tellIdle();
   }
 
   // --- the turn: everything that happened since the last one is one transaction
@@ -167,20 +167,21 @@ export class Engine {
       this.postpone(starts, error);
       return;
     }
-    if (written.length > 0 && this.writePause > 0)
-      this.options.log.info({}, 'the state can be written again');
-    this.writePause = 0;
+    this.noteWritable(written.length);
     this.unwritten.clear();
-    for (const record of written) this.settle(record);
+    written.forEach((record) => this.settle(record));
     if (starts.length === STARTS_A_TURN) this.wake();
     this.wakeWhenDue();
-    if (this.scheduler.runningCount === 0) this.idleWaiters.splice(0).forEach((resolve) => resolve());
+    // last: a listener may do anything, even stop the agent
+    written.forEach(this.parts.changed);
+    if (this.scheduler.runningCount === 0 && this.unwritten.size === 0) this.tellIdle();
   }
 
   private chooseStarts(): JobRecord[] {
     if (!this.starting) return [];
     const now = this.now();
-    return this.scheduler.take(now, STARTS_A_TURN).map((id) => started(this.live.get(id)!, now));
+    const { epoch } = this.parts.executor;
+    return this.scheduler.take(now, STARTS_A_TURN).map((id) => started(this.live.get(id)!, now, epoch));
   }
 
   /** Disk full or worse: results wait in memory (and in the spool), nothing new starts, and it is tried again. */
@@ -190,18 +191,20 @@ export class Engine {
       this.enqueue(this.live.get(id)!);
     }
     this.writePause = Math.min(Math.max(this.writePause * 2, 500), LONGEST_WRITE_PAUSE_MS);
-    this.options.log.error(
-      { err: error, waiting: this.unwritten.size },
-      'cannot write the state, trying again',
-    );
+    const fields = { err: error, results: this.unwritten.size, starts: starts.length };
+    this.options.log.error(fields, 'cannot write the state, trying again');
     this.cancelWake = this.options.clock.after(this.writePause, () => this.run());
+  }
+
+  private noteWritable(records: number): void {
+    if (this.writePause > 0 && records > 0) this.options.log.info({}, 'the state can be written again');
+    this.writePause = 0;
   }
 
   private settle(record: JobRecord): void {
     if (isFinished(record.state)) this.live.delete(record.id);
     else this.live.set(record.id, record);
-    if (record.state === 'running') this.start(record);
-    this.parts.changed(record);
+    if (record.state === 'running') this.runs.start(record, this.pools);
   }
 
   private wakeWhenDue(): void {
@@ -210,48 +213,15 @@ export class Engine {
     this.cancelWake = this.options.clock.after(Math.max(due - this.now(), 0) * 1000 + 1, () => this.wake());
   }
 
+  private tellIdle(): void {
+    this.idleWaiters.splice(0).forEach((resolve) => resolve());
+  }
+
   // --- one job
 
-  private enqueue(record: JobRecord): void {
-    this.scheduler.add({
-      id: record.id,
-      pool: record.spec.pool,
-      priority: record.spec.priority ?? 0,
-      order: record.order,
-      hold: record.spec.hold === true,
-      notBefore: record.not_before ?? 0,
-    });
-  }
-
-  private start(record: JobRecord): void {
-    const { spec } = record;
-    const run = {
-      directory: this.directory(record),
-      args: spec.args,
-      env: jobEnvironment(record, this.options),
-      cwd: workingDirectory(record),
-      stdin: absolute(record, spec.stdin),
-      stdout: absolute(record, spec.stdout),
-      stderr: absolute(record, spec.stderr),
-    };
-    this.limit(record);
-    this.parts.executor.start(run, this.events(record));
-    if (record.run > 1) void this.parts.spool.remove(record.id, record.run - 1);
-  }
-
-  private adopt(record: JobRecord): void {
-    this.options.log.info({ job: record.id, pid: record.pid }, 'adopting a run of the agent before this one');
-    this.scheduler.started(record.id, record.spec.pool);
-    this.parts.executor.adopt(this.directory(record), this.events(record));
-    if (record.wish) this.parts.executor.kill(this.directory(record), this.grace(record));
-    else this.limit(record);
-  }
-
-  private events({ id, run }: JobRecord): { started(pid: number): void; ended(end: RunEnd): void } {
-    return {
-      started: (pid) => this.noteStart(id, run, pid),
-      ended: (end) => this.noteEnd(id, run, end),
-    };
+  private enqueue({ id, spec, order, not_before }: JobRecord): void {
+    const { pool, priority = 0, hold = false } = spec;
+    this.scheduler.add({ id, pool, priority, order, hold, notBefore: not_before ?? 0 });
   }
 
   /** The pid is in the spool, too: this needs no write of its own. */
@@ -270,8 +240,6 @@ export class Engine {
   private noteEnd(id: string, run: number, end: RunEnd): void {
     const record = this.live.get(id);
     if (record?.run !== run || record.state !== 'running') return;
-    this.limits.get(id)?.();
-    this.limits.delete(id);
     this.scheduler.ended(id);
     const next = ended(record, end, this.now());
     this.live.set(id, next);
@@ -280,64 +248,18 @@ export class Engine {
     if (this.writePause === 0) this.wake();
   }
 
-  private limit(record: JobRecord): void {
-    const pool = this.pools[record.spec.pool];
-    const seconds = Math.min(
-      record.spec.runtime ?? Infinity,
-      pool?.max_runtime ?? Infinity,
-      pool?.runtime ?? Infinity,
-    );
-    if (seconds === Infinity) return;
-    this.armLimit(record.id, (record.start_ts ?? this.now()) + seconds, seconds);
-  }
-
-  /** Looks at the time again when the timer fires: the longest timer is 24 days. */
-  private armLimit(id: string, end: number, seconds: number, least = 0): void {
-    const wait = Math.max((end - this.now()) * 1000, least);
-    const fire = (): void => {
-      if (this.now() < end) this.armLimit(id, end, seconds, 1);
-      else this.overrun(id, end, seconds);
-    };
-    this.limits.set(id, this.options.clock.after(wait, fire));
-  }
-
-  private overrun(id: string, end: number, seconds: number): void {
-    this.options.log.warn({ job: id, runtime: seconds }, 'the job runs too long');
-    try {
-      this.kill([id], 'timeout');
-    } catch (error) {
-      this.options.log.error(
-        { err: error, job: id },
-        'cannot record that the job runs too long, trying again',
-      );
-      this.armLimit(id, end, seconds, 1000);
-    }
-  }
-
   private applyKill(record: JobRecord): void {
     if (record.state === 'running') {
       this.live.set(record.id, record);
-      this.parts.executor.kill(this.directory(record), this.grace(record));
+      this.runs.kill(record);
     } else {
       this.scheduler.remove(record.id);
       this.live.delete(record.id);
       this.unwritten.delete(record.id);
     }
-    this.parts.changed(record);
-  }
-
-  grace(record: JobRecord): number {
-    return (record.spec.kill_grace ?? DEFAULT_KILL_GRACE) * 1000;
-  }
-
-  private directory(record: JobRecord): string {
-    return this.parts.spool.directory(record.id, record.run);
   }
 
   private now(): number {
     return this.options.clock.now() / 1000;
   }
 }
-
-const absolute = (record: JobRecord, path: string | undefined): string | undefined =>
-  path === undefined || path.startsWith('/') ? path : `${workingDirectory(record)}/${path}`;

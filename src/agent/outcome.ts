@@ -10,11 +10,12 @@ const LONGEST_DELAY = 60;
 /** 1 s, doubled each time, at most 60 s. */
 export const delaySeconds = (times: number): number => Math.min(2 ** Math.max(times - 1, 0), LONGEST_DELAY);
 
-export function started(record: JobRecord, now: number): JobRecord {
+export function started(record: JobRecord, now: number, epoch: string): JobRecord {
   return {
     ...withoutResult(record),
     state: 'running',
     run: record.run + 1,
+    epoch,
     start_count: record.start_count + 1,
     start_ts: now,
     not_before: undefined,

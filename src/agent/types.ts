@@ -59,6 +59,8 @@ export interface JobRecord {
   readonly order: number;
   /** number of the last run, never reused: it names the run's directory */
   readonly run: number;
+  /** epoch of the executor the run was started in */
+  readonly epoch?: string | undefined;
   readonly start_count: number;
   readonly fail_count: number;
   /** failures since the last success */

@@ -118,6 +118,7 @@ async function withAgent(options: ServiceOptions, embedded: Embedded, stops: Sto
   const reloads = createReloads(options, embedded, watcher, log);
   try {
     await watcher.configure(onceable(options, config));
+    await releaseLeftovers(embedded.agent, ledger);
     log.info(
       { watches: config.watches.length },
       `watching: ${config.watches.map((watch) => watch.name).join(', ')}`,
@@ -135,6 +136,15 @@ async function withAgent(options: ServiceOptions, embedded: Embedded, stops: Sto
     await embedded.agent.stop('leave');
     ledger.close();
   }
+}
+
+/** Results that are recorded, but whose release a stop cut short; nobody else submits to an embedded agent. */
+async function releaseLeftovers(agent: AgentPort, ledger: Ledger): Promise<void> {
+  const open = new Set(
+    ledger.openWatches().flatMap((watch) => ledger.open(watch).map((submission) => submission.jobId)),
+  );
+  const finished = await agent.list({ states: ['done', 'failed', 'killed'] });
+  await agent.release(finished.map((job) => job.id).filter((id) => !open.has(id)));
 }
 
 /** With --once, watches that keep jobs running would never end. */
@@ -197,7 +207,7 @@ async function stopService(
       log.info({ jobs: watcher.inFlight }, `${stop.signal}: waiting for running jobs; once more kills them`);
     const drained = agent.stop('drain');
     if ((await Promise.race([drained.then(() => undefined), stops.next()])) === undefined) {
-      await watcher.idle();
+      await watcher.recordRest();
       return exitCodes.ok;
     }
   }
@@ -206,7 +216,7 @@ async function stopService(
     'killing the running jobs; their files are marked as killed, `meeseeks-watch retry --state killed` runs them again',
   );
   await agent.stop('kill');
-  await watcher.idle();
+  await watcher.recordRest();
   return exitCodes.ok;
 }
 

@@ -27,8 +27,7 @@ export function defineWatch({ name, tree }: ExpandedWatch, cwd: string): WatchDe
     type: watch.type,
     reverse: Boolean(watch.reverse),
     split: watch.split,
-    fileset:
-      fileset === undefined ? undefined : ((watch.fileset === 0 ? undefined : watch.fileset) ?? watch.match),
+    fileset: fileset === undefined ? undefined : watch[fileset.key],
     leastLists: leastLists(watch.partial, lists.length),
     skip: watch.skip,
     updated: Boolean(watch.updated),

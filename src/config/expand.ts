@@ -1,5 +1,5 @@
 import { foldEntry, resolveMapping } from './merge.js';
-import { errorAt, type Path, type Problem } from './problem.js';
+import { certain, errorAt, type Path, type Problem } from './problem.js';
 import { mergeLayers, referencesIn, Templates, type TemplateReference } from './templates.js';
 import { emptyMap, isMap, isNull, scalar, type Entry, type Location, type Mapping } from './tree.js';
 
@@ -10,6 +10,8 @@ export interface ExpandedWatch {
   /** the key of the watch */
   readonly at: Location;
   readonly tree: Mapping;
+  /** false: one of its templates is unknown */
+  readonly complete: boolean;
 }
 
 /** The mapping under a top-level key; anything else there is reported and counts as empty. */
@@ -79,9 +81,9 @@ function expandOne(key: string, entry: Entry, context: Context): ExpandedWatch[]
   }
   const own = isMap(value) ? value : emptyMap(entry.at);
   const ownTemplates = referencesIn(own, path, context.problems, context.names);
-  return variants(key, ownTemplates, context)
-    .filter(({ references }) => context.templates.known(references))
-    .map(({ name, references }) => build(name, references, own, entry, path, context));
+  return variants(key, ownTemplates, context).map(({ name, references }) =>
+    build(name, references, own, entry, path, context),
+  );
 }
 
 interface Variant {
@@ -114,9 +116,11 @@ function build(
   path: Path,
   { templates, defaults, problems }: Context,
 ): ExpandedWatch {
-  const merged = mergeLayers([defaults, ...templates.layers(references), own], own.at);
-  const tree = resolveMapping(merged, path, problems);
-  return { name, path, at: entry.at, tree: withTemplateName(tree, references) };
+  const { layers, complete } = templates.layers(references);
+  const found: Problem[] = [];
+  const tree = resolveMapping(mergeLayers([defaults, ...layers, own], own.at), path, found);
+  problems.push(...(complete ? found : certain(found)));
+  return { name, path, at: entry.at, tree: withTemplateName(tree, references), complete };
 }
 
 /** `%(template)s` is the name of the template the watch was built with. */

@@ -4,8 +4,8 @@ import { absentAt, errorAt, quote, type Path, type Problem } from './problem.js'
 import { isText, itemsOf, locate, toPlain, valueOf, type Mapping, type Tree } from './tree.js';
 
 /** `fileset`, or its other spelling `match`; 0 is the default, no filesets. */
-export function filesetOf(tree: Mapping): { key: string; value: Tree } | undefined {
-  for (const key of ['fileset', 'match']) {
+export function filesetOf(tree: Mapping): { key: 'fileset' | 'match'; value: Tree } | undefined {
+  for (const key of ['fileset', 'match'] as const) {
     const value = valueOf(tree, key);
     if (value !== undefined && toPlain(value) !== 0) return { key, value };
   }

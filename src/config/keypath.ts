@@ -1,5 +1,5 @@
 /** One part of `watch."a.b".path`; a quoted or escaped part is literal, its `+` is no operator. */
-export interface KeyPart {
+interface KeyPart {
   readonly key: string;
   readonly literal: boolean;
 }

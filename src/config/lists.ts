@@ -31,8 +31,8 @@ export function isPattern(pattern: string): boolean {
 }
 
 const textsOf = (tree: Tree | undefined) => itemsOf(tree).filter(isText);
-export const patternsOf = (tree: Mapping) => textsOf(valueOf(tree, 'pattern'));
-export const globsOf = (tree: Mapping) => textsOf(valueOf(tree, 'glob'));
+const patternsOf = (tree: Mapping) => textsOf(valueOf(tree, 'pattern'));
+const globsOf = (tree: Mapping) => textsOf(valueOf(tree, 'glob'));
 
 /**
  * The lists of files of a watch: glob and pattern with the same position belong together, and a single one that

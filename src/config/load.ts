@@ -3,7 +3,7 @@ import { defineWatch } from './definition.js';
 import { expandWatches, sectionOf } from './expand.js';
 import { mergeMappings } from './merge.js';
 import { applyOverrides } from './override.js';
-import { hasErrors, sortProblems, uniqueProblems, type Problem } from './problem.js';
+import { certain, hasErrors, sortProblems, uniqueProblems, type Problem } from './problem.js';
 import { readConfigFile } from './read.js';
 import { checkRoot, rootSettings, rootTrees, type RootSettings } from './root.js';
 import type { WatchDefinition } from './schema.js';
@@ -66,10 +66,7 @@ function resolveRoot(root: Mapping, { cwd }: LoadContext, complete: boolean): Ou
   if (complete) problems.push(...checkAnyWatch(root, sectionOf(root, 'watch')));
   problems.push(...validateWatches(watches, sectionOf(root, 'defaults'), cwd));
   return {
-    problems: complete ? problems : problems.filter(notConsequence),
+    problems: complete ? problems : certain(problems),
     make: () => ({ ...rootSettings(trees, cwd), watches: watches.map((watch) => defineWatch(watch, cwd)) }),
   };
 }
-
-/** What is absent, or looks superfluous, may have its counterpart in the file that cannot be read. */
-const notConsequence = ({ severity, absent }: Problem): boolean => severity === 'error' && absent !== true;

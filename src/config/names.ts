@@ -36,20 +36,19 @@ function nameProblem(name: string): [message: string, hint: string] | undefined 
  * (field notes, item 16).
  */
 export function checkMarkers(watches: readonly ExpandedWatch[], cwd: string): Problem[] {
-  const places = watches.map((watch) => ({ watch, place: markerPlace(watch.tree, cwd) }));
-  return places.flatMap(({ watch: long, place }) => {
-    if (place === undefined) return [];
-    const clash = places.find(
-      (other) =>
-        other.place !== undefined && resembles(other.watch.name, long.name) && meet(other.place, place),
-    );
-    return clash === undefined ? [] : [ambiguous(clash.watch, long)];
+  const byName = new Map(watches.map((watch) => [watch.name, watch]));
+  return watches.flatMap((long) => {
+    const clash = shorterNames(long.name).find((name) => {
+      const short = byName.get(name);
+      return short !== undefined && meet(markerPlace(short.tree, cwd), markerPlace(long.tree, cwd));
+    });
+    return clash === undefined ? [] : [ambiguous(byName.get(clash)!, long)];
   });
 }
 
-/** True when `long` is `<short>_<digits>` or `<short>_<digits>_<anything>`. */
-const resembles = (short: string, long: string): boolean =>
-  long.startsWith(`${short}_`) && /^\d+(_|$)/.test(long.slice(short.length + 1));
+/** The names `x` for which this one is `x_<digits>` or `x_<digits>_<anything>`. */
+const shorterNames = (name: string): string[] =>
+  Array.from(name.matchAll(/_(?=\d+(_|$))/g), ({ index }) => name.slice(0, index));
 
 function ambiguous(short: ExpandedWatch, long: ExpandedWatch): Problem {
   const marker = `._${long.name}_0_x.done`;
@@ -81,9 +80,12 @@ function markerPlace(tree: Mapping, cwd: string): Place | undefined {
   };
 }
 
-const meet = (a: Place, b: Place): boolean =>
-  a.directory === b.directory ||
-  (a.recursive && isBelow(b.directory, a.directory)) ||
-  (b.recursive && isBelow(a.directory, b.directory));
+function meet(a: Place | undefined, b: Place | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  if (a.directory === b.directory) return true;
+  return (
+    (a.recursive && isBelow(b.directory, a.directory)) || (b.recursive && isBelow(a.directory, b.directory))
+  );
+}
 
 const isBelow = (path: string, top: string): boolean => path.startsWith(top === '/' ? '/' : `${top}/`);

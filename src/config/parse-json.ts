@@ -19,7 +19,7 @@ export function parseJson(text: string, file: string): ParsedTree {
 type Locate = (offset: number) => Location;
 
 /** Offsets to lines and columns, by bisection over the line starts. */
-export function locator(text: string, file: string): Locate {
+function locator(text: string, file: string): Locate {
   const starts = [0];
   for (let i = text.indexOf('\n'); i >= 0; i = text.indexOf('\n', i + 1)) starts.push(i + 1);
   return (offset) => {

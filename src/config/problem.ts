@@ -12,7 +12,7 @@ export interface Problem {
   readonly message: string;
   /** what to do about it */
   readonly hint?: string;
-  /** something is absent: it may be in a file that could not be parsed */
+  /** something is absent: it may be in a file that could not be parsed, or in an unknown template */
   readonly absent?: true;
 }
 
@@ -40,6 +40,10 @@ export function sortProblems(problems: readonly Problem[], order: readonly strin
       (a.column ?? 0) - (b.column ?? 0),
   );
 }
+
+/** What is wrong whatever else there may be: nothing that only looks absent or superfluous. */
+export const certain = (problems: readonly Problem[]): Problem[] =>
+  problems.filter(({ severity, absent }) => severity === 'error' && absent !== true);
 
 export const hasErrors = (problems: readonly Problem[]): boolean =>
   problems.some((problem) => problem.severity === 'error');

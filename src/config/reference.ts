@@ -73,39 +73,41 @@ function rows(schema: z.ZodObject): string[][] {
     const json = z.toJSONSchema(type, { io: 'input' });
     const required = type instanceof z.ZodOptional || type instanceof z.ZodDefault ? '' : 'required';
     const fallback = json.default === undefined ? required : `\`${JSON.stringify(json.default)}\``;
-    return [`\`${key}\``, typeName(json), fallback, json.description ?? ''];
+    return [`\`${key}\``, typeName(json), fallback, escapeTags(json.description ?? '')];
   });
 }
 
 type Json = z.core.JSONSchema._JSONSchema;
 
 /** `number`, `text or list of text`: a type as a person would say it. */
-function typeName(json: Json): string {
-  if (typeof json === 'boolean') return 'any';
-  if (json.enum !== undefined) return json.enum.map((value) => `\`${String(value)}\``).join(', ');
-  const { const: only } = json;
-  if (only !== undefined) return `\`${JSON.stringify(only)}\``;
-  if (json.anyOf !== undefined) return alternativesName(json.anyOf);
-  if (json.type === 'array') return `list of ${itemName(json.items)}`;
-  const names: Partial<Record<string, string>> = {
-    object: 'mapping',
-    string: 'text',
-    integer: 'whole number',
-  };
-  const { type } = json;
-  return typeof type === 'string' ? (names[type] ?? type) : 'any';
+const typeName = (json: Json): string => [...new Set(typeNames(json))].join(' or ');
+
+function typeNames(json: Json): string[] {
+  if (typeof json === 'boolean') return ['any'];
+  if (json.enum !== undefined) return [json.enum.map((value) => `\`${String(value)}\``).join(', ')];
+  if (json.const !== undefined) return [`\`${JSON.stringify(json.const)}\``];
+  if (json.anyOf !== undefined) return withoutBits(json.anyOf.flatMap(typeNames));
+  if (json.type === 'array') return [`list of ${itemName(json.items)}`];
+  const types: readonly string[] = typeof json.type === 'string' ? [json.type] : (json.type ?? ['any']);
+  return types.map((type) => plainNames[type] ?? type);
 }
+
+const plainNames: Partial<Record<string, string>> = {
+  object: 'mapping',
+  string: 'text',
+  integer: 'whole number',
+};
 
 function itemName(items: Json | Json[] | undefined): string {
-  return items === undefined || Array.isArray(items) ? 'any' : typeName(items);
+  const name = items === undefined || Array.isArray(items) ? 'any' : typeName(items);
+  return name.includes(' or ') ? `(${name})` : name;
 }
 
-function alternativesName(options: readonly Json[]): string {
-  const names = options.map(typeName);
-  // 0 and 1 for booleans are said once, at the top of the page
-  const plain = names.includes('boolean') ? names.filter((name) => name !== '`0`' && name !== '`1`') : names;
-  return [...new Set(plain)].join(' or ');
-}
+/** 0 and 1 for booleans are said once, at the top of the page. */
+const withoutBits = (names: string[]): string[] =>
+  names.includes('boolean') ? names.filter((name) => name !== '`0`' && name !== '`1`') : names;
+
+const escapeTags = (text: string): string => text.replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 function table(head: readonly string[], body: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) =>

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** The alternatives of a schema without their wrappers: unions opened, optional, default and null taken off. */
-export function alternatives(schema: z.ZodType): z.ZodType[] {
+function alternatives(schema: z.ZodType): z.ZodType[] {
   if (schema instanceof z.ZodUnion) return schema.options.flatMap((option) => alternatives(asType(option)));
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodNullable) {
     return alternatives(asType(schema.unwrap()));

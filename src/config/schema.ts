@@ -128,7 +128,9 @@ export const watchSchema = z.looseObject({
     ),
   pattern: texts('a regular expression', 'a list of regular expressions')
     .optional()
-    .describe('regular expression(s) with named captures, beside or instead of glob; one a list'),
+    .describe(
+      'regular expression(s) with named captures, beside or instead of glob; found anywhere in the name unless anchored; one a list, or a single one for all lists',
+    ),
   exclude: globs.optional().describe('patterns of names to leave alone'),
   recursive: flag
     .default(false)

@@ -14,13 +14,20 @@ import {
 } from './tree.js';
 
 /** The template that applies to all watches: the JSON key "null", in YAML also null (contract, "Placeholders"). */
-export const NULL_TEMPLATE = 'null';
+const NULL_TEMPLATE = 'null';
 
 /** A template by name, and where somebody asked for it. */
 export interface TemplateReference {
   readonly name: string;
   readonly at: Location;
   readonly path: Path;
+}
+
+/** What a watch is built from, lowest first. */
+export interface Layering {
+  readonly layers: Mapping[];
+  /** false: a template is unknown, so whatever is missing may have been in it */
+  complete: boolean;
 }
 
 /**
@@ -43,16 +50,17 @@ export class Templates {
     return [...this.#entries.keys()];
   }
 
-  /** The mappings to merge for a watch that uses these templates. Unknown names and cycles are reported. */
-  layers(references: readonly TemplateReference[]): Mapping[] {
+  /** The mappings to merge for a watch that uses these templates. Unknown names and circles are reported. */
+  layers(references: readonly TemplateReference[]): Layering {
+    const layering: Layering = { layers: [], complete: true };
     const done = new Set<string>();
-    const layers: Mapping[] = [];
-    if (this.#entries.has(NULL_TEMPLATE)) {
-      const at = this.#entries.get(NULL_TEMPLATE)!.at;
-      this.#add({ name: NULL_TEMPLATE, at, path: ['template', NULL_TEMPLATE] }, [], done, layers);
+    const unnamed = this.#entries.get(NULL_TEMPLATE);
+    if (unnamed !== undefined) {
+      const path = ['template', NULL_TEMPLATE];
+      this.#add({ name: NULL_TEMPLATE, at: unnamed.at, path }, [], done, layering);
     }
-    for (const reference of references) this.#add(reference, [], done, layers);
-    return layers;
+    for (const reference of references) this.#add(reference, [], done, layering);
+    return layering;
   }
 
   /** True when every name is known; the unknown ones are reported. */
@@ -72,18 +80,22 @@ export class Templates {
     return near?.startsWith('did you mean') === true ? `${near} (${list})` : list;
   }
 
-  #add(reference: TemplateReference, chain: readonly string[], done: Set<string>, layers: Mapping[]): void {
+  #add(reference: TemplateReference, chain: readonly string[], done: Set<string>, to: Layering): void {
     const { name, at, path } = reference;
     if (chain.includes(name)) {
       this.#circle([...chain.slice(chain.indexOf(name)), name], at, path);
       return;
     }
-    if (done.has(name) || !this.known([reference])) return;
+    if (done.has(name)) return;
+    if (!this.known([reference])) {
+      to.complete = false;
+      return;
+    }
     done.add(name);
     const mapping = this.#mapping(name);
-    const parents = referencesIn(mapping, ['template', name], this.problems, this.#entries);
-    for (const parent of parents ?? []) this.#addParent(parent, [...chain, name], done, layers);
-    layers.push(mapping);
+    const parents = referencesIn(mapping, ['template', name], this.problems, this.#entries) ?? [];
+    for (const parent of parents) this.#add(parent, [...chain, name], done, to);
+    to.layers.push(mapping);
   }
 
   /** Reported where it was found first, not again for every template on it. */
@@ -93,15 +105,6 @@ export class Templates {
     this.#bad.add(circle);
     const message = `templates build on each other in a circle: ${names.join(' -> ')}`;
     this.problems.push(errorAt(at, path, message, 'remove one'));
-  }
-
-  #addParent(
-    parent: TemplateReference,
-    chain: readonly string[],
-    done: Set<string>,
-    layers: Mapping[],
-  ): void {
-    if (chain.includes(parent.name) || !done.has(parent.name)) this.#add(parent, chain, done, layers);
   }
 
   #mapping(name: string): Mapping {

@@ -5,7 +5,7 @@ import { checkLists, fileLists } from './lists.js';
 import { checkMarkers, checkNames } from './names.js';
 import { suggest } from './nearest.js';
 import { checkCaptureNames, checkPlaceholders } from './placeholder-check.js';
-import { absentAt, errorAt, warningAt, type Path, type Problem } from './problem.js';
+import { absentAt, certain, errorAt, warningAt, type Path, type Problem } from './problem.js';
 import { clientSchema, jobTemplate, poolSchema, watchSchema } from './schema.js';
 import { isMap, isNull, valueOf, type Location, type Mapping, type Tree } from './tree.js';
 
@@ -23,10 +23,10 @@ export function validateWatches(
   return [...checkNames(watches), ...problems, ...checkMarkers(watches, cwd), ...unknown.problems()];
 }
 
-function validateWatch({ tree, path, at }: ExpandedWatch, unknown: UnknownKeys): Problem[] {
+function validateWatch({ tree, path, at, complete }: ExpandedWatch, unknown: UnknownKeys): Problem[] {
   const placeholders = checkPlaceholders(tree, path);
-  unknown.visit(tree, path, placeholders.used);
-  return [
+  if (complete) unknown.visit(tree, path, placeholders.used);
+  const problems = [
     ...check(watchWithoutJobs, tree, path),
     ...checkRequired(tree, path, at),
     ...checkJobs(tree, path),
@@ -35,6 +35,7 @@ function validateWatch({ tree, path, at }: ExpandedWatch, unknown: UnknownKeys):
     ...checkCaptureNames(tree, path),
     ...placeholders.problems,
   ];
+  return complete ? problems : certain(problems);
 }
 
 // job specs are checked one by one, for better messages than "none of three alternatives"

@@ -32,9 +32,11 @@ export interface RunEvents {
 }
 
 export interface Executor {
+  /** Changes when all runs of before are certainly gone, as after a boot of the machine. */
+  readonly epoch: string;
   start(run: Run, events: RunEvents): void;
   /** Takes over a run that another agent process recorded as started; it may have ended, or never have begun. */
-  adopt(directory: string, events: RunEvents): void;
+  adopt(directory: string, epoch: string, events: RunEvents): void;
   /** SIGTERM to all processes of the run, SIGKILL after `graceMs`. Does nothing for a run that has ended. */
   kill(directory: string, graceMs: number): void;
   /** Forgets all runs and leaves their processes alone. */

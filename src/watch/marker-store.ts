@@ -47,7 +47,7 @@ export class MarkerStore implements RecordStore {
     private readonly readOnly = false,
   ) {}
 
-  refresh(folder: string, hidden: readonly string[]): void {
+  refresh(folder: string, hidden: readonly string[]): boolean {
     const names = this.beside ? hidden : this.#listOwn(folder);
     const before = this.#folders.get(folder);
     const now = new Map<string, Known>();
@@ -57,16 +57,18 @@ export class MarkerStore implements RecordStore {
       if (marker === undefined) this.#removeLeftover(folder, name, watch);
       else remember(now, marker.stem, marker.state);
     }
-    for (const [stem, known] of now) keepFacts(known, before?.get(stem));
+    let same = before?.size === now.size;
+    for (const [stem, known] of now) if (!keepFacts(known, before?.get(stem))) same = false;
     this.#folders.set(folder, now);
+    return !same;
   }
 
-  noticed(folder: string, hiddenName: string, exists: boolean): boolean {
+  noticed(folder: string, hiddenName: string, exists: boolean): { path: string | undefined } | undefined {
     const marker = parseMarkerName(textToBytes(this.watch), hiddenName);
-    if (marker === undefined || !this.beside) return false;
+    if (marker === undefined || !this.beside) return undefined;
     const stems = this.#stems(folder);
     const known = stems.get(marker.stem);
-    if (exists === (known?.states.has(marker.state) ?? false)) return false;
+    if (exists === (known?.states.has(marker.state) ?? false)) return undefined;
     if (exists) remember(stems, marker.stem, marker.state);
     else known?.states.delete(marker.state);
     const changed = stems.get(marker.stem)!;
@@ -74,7 +76,9 @@ export class MarkerStore implements RecordStore {
     delete changed.writtenAt;
     delete changed.mtime;
     if (changed.states.size === 0) stems.delete(marker.stem);
-    return true;
+    if (isShortened(marker.stem)) return { path: undefined };
+    const file = bytesToText(marker.file);
+    return { path: folder === '' ? file : `${folder}/${file}` };
   }
 
   drop(folder: string): void {
@@ -267,12 +271,13 @@ function remember(stems: Map<string, Known>, stem: string, state: MarkerState): 
 }
 
 /** What was read before stays valid while the same states are there. */
-function keepFacts(known: Known, before: Known | undefined): void {
-  if (before === undefined || before.states.size !== known.states.size) return;
-  if (![...before.states].every((state) => known.states.has(state))) return;
+function keepFacts(known: Known, before: Known | undefined): boolean {
+  if (before === undefined || before.states.size !== known.states.size) return false;
+  if (![...before.states].every((state) => known.states.has(state))) return false;
   if (before.facts !== undefined) known.facts = before.facts;
   if (before.mtime !== undefined) known.mtime = before.mtime;
   if (before.writtenAt !== undefined) known.writtenAt = before.writtenAt;
+  return true;
 }
 
 function readIfThere(path: Buffer): string | undefined {

@@ -16,6 +16,14 @@ export interface ObservedFile {
   readonly backlog: boolean;
   /** the name was seen to vanish, or to become another file, since its markers were written */
   readonly replaced: boolean;
+  /** what an earlier plan found, valid until the file or its records change: a memo, never another truth */
+  readonly finished?: Finished | undefined;
+}
+
+/** A unit whose entries up to `last` need nothing more. */
+export interface Finished {
+  readonly last: number;
+  readonly how: 'done' | 'failed' | 'killed' | 'nothing';
 }
 
 /** Evidence that a file is complete, gathered by probes; absent means not looked yet. */

@@ -3,7 +3,7 @@ import { hasCode } from '../lib/errors.js';
 import { bytesToText, textToBytes } from '../lib/text.js';
 import { hasReliableMtime, listFolder, look } from './folder-scan.js';
 import { identityOf, isOtherFile, type FileStat } from './identity.js';
-import type { ObservedFile } from './observation.js';
+import type { Finished, ObservedFile } from './observation.js';
 import type { RecordStore } from './record-store.js';
 import type { Selection, Selector } from './select.js';
 
@@ -17,8 +17,8 @@ interface Seen {
   observedAt: number;
   backlog: boolean;
   replaced: boolean;
-  /** fully processed according to the last plan: a rescan need not stat it */
-  settled: boolean;
+  /** set by the last plan: a rescan need not stat a finished file */
+  finished: Finished | undefined;
   scan: number;
 }
 
@@ -91,9 +91,10 @@ export class Observer {
     return this.#seen.has(textToBytes(path)) || look(this.#full(textToBytes(path))).kind !== 'gone';
   }
 
-  settle(path: string, settled: boolean): void {
+  /** Notes that a file needs nothing more, until it or its records change (undefined: they have). */
+  finish(path: string, finished: Finished | undefined): void {
     const seen = this.#seen.get(textToBytes(path));
-    if (seen !== undefined) seen.settled = settled;
+    if (seen !== undefined) seen.finished = finished;
   }
 
   /** The records of a replaced file are gone: it is an ordinary new file from here on. */
@@ -120,22 +121,26 @@ export class Observer {
     for (const folder of [...this.#folders.keys()]) if (!visited.has(folder)) this.#dropFolder(folder);
   }
 
-  /** Follows a hint about one name. Returns false when it says that a whole folder must be scanned. */
-  lookAt(folder: string, name: string, renames: number, now: number): boolean {
+  /** Follows a hint about one name: it brought nothing new, a change, or the need to scan whole folders. */
+  lookAt(folder: string, name: string, renames: number, now: number): 'same' | 'changed' | 'scan' {
     const bytes = folder === '' ? name : `${folder}/${name}`;
-    if (name.startsWith('.')) {
-      if (name.startsWith('._'))
-        this.store.noticed(bytesToText(folder), name, look(this.#full(bytes)).kind !== 'gone');
-      return true;
-    }
+    if (name.startsWith('.')) return this.#lookAtHidden(folder, name, bytes);
     const path = bytesToText(bytes);
     const selection = this.#seen.get(bytes)?.selection ?? this.select(path);
-    if (selection.lists.length === 0 && !this.watch.recursive) return true;
+    if (selection.lists.length === 0 && !this.watch.recursive) return 'same';
     const looked = look(this.#full(bytes));
-    if (looked.kind === 'directory' && this.watch.recursive && !this.#folders.has(bytes)) return false;
-    if (looked.kind === 'gone' && this.#folders.has(bytes)) return false;
-    this.#take(bytes, path, selection, looked, now, { backlog: false, renames });
-    return true;
+    if (looked.kind === 'directory' && this.watch.recursive && !this.#folders.has(bytes)) return 'scan';
+    if (looked.kind === 'gone' && this.#folders.has(bytes)) return 'scan';
+    return this.#take(bytes, path, selection, looked, now, { backlog: false, renames }) ? 'changed' : 'same';
+  }
+
+  #lookAtHidden(folder: string, name: string, bytes: string): 'same' | 'changed' {
+    if (!name.startsWith('._')) return 'same';
+    const ref = this.store.noticed(bytesToText(folder), name, look(this.#full(bytes)).kind !== 'gone');
+    if (ref === undefined) return 'same';
+    if (ref.path === undefined) this.#unfinish(folder);
+    else this.finish(ref.path, undefined);
+    return 'changed';
   }
 
   async #scanFolder(
@@ -182,10 +187,15 @@ export class Observer {
       this.#troubledFolder(folder, error);
       return undefined;
     }
-    this.store.refresh(bytesToText(folder), hidden);
+    if (this.store.refresh(bytesToText(folder), hidden)) this.#unfinish(folder);
     const subfolders = this.#takeNames(folder, names, now, options);
     this.#forgetUnseen(folder);
     return subfolders;
+  }
+
+  /** Records changed behind our back: what was concluded from them is open again. */
+  #unfinish(folder: string): void {
+    for (const seen of this.#seen.values()) if (parent(seen.bytes) === folder) seen.finished = undefined;
   }
 
   #takeNames(
@@ -198,7 +208,7 @@ export class Observer {
     for (const name of names) {
       const bytes = folder === '' ? name : `${folder}/${name}`;
       const before = this.#seen.get(bytes);
-      if (before?.settled === true && !options.thorough) {
+      if (before?.finished !== undefined && !options.thorough) {
         before.scan = this.#scan;
         continue;
       }
@@ -216,7 +226,7 @@ export class Observer {
   #lookAgain(folder: string, now: number, thorough: boolean): void {
     for (const seen of this.#seen.values()) {
       if (parent(seen.bytes) !== folder) continue;
-      if (thorough || !seen.settled)
+      if (thorough || seen.finished === undefined)
         this.#take(seen.bytes, seen.path, seen.selection, look(this.#full(seen.bytes)), now, {
           backlog: false,
           renames: 0,
@@ -225,6 +235,7 @@ export class Observer {
     }
   }
 
+  /** Takes what a look found; true when it is news. */
   #take(
     bytes: string,
     path: string,
@@ -232,24 +243,23 @@ export class Observer {
     looked: ReturnType<typeof look>,
     now: number,
     how: { backlog: boolean; renames: number },
-  ): void {
+  ): boolean {
     if (looked.kind === 'error') {
       const before = this.#seen.get(bytes);
       if (before !== undefined) before.scan = this.#scan;
       if (selection.lists.length > 0) this.#trouble(path, looked.error);
-      return;
+      return false;
     }
     if (looked.kind !== this.watch.type || selection.lists.length === 0) {
-      this.#forget(bytes);
-      return;
+      return this.#forget(bytes);
     }
     this.#recover(path);
     const before = this.#seen.get(bytes);
     if (before !== undefined) {
-      update(before, looked.stat, now, how.renames);
+      const changed = update(before, looked.stat, now, how.renames);
       before.mode = looked.mode;
       before.scan = this.#scan;
-      return;
+      return changed;
     }
     this.#seen.set(bytes, {
       path,
@@ -260,10 +270,11 @@ export class Observer {
       observedAt: now,
       backlog: how.backlog,
       replaced: false,
-      settled: false,
+      finished: undefined,
       scan: this.#scan,
     });
     this.#sorted = undefined;
+    return true;
   }
 
   /** The permission bits of a file as last seen. */
@@ -271,12 +282,13 @@ export class Observer {
     return this.#seen.get(textToBytes(path))?.mode ?? 0;
   }
 
-  #forget(bytes: string): void {
+  #forget(bytes: string): boolean {
     const seen = this.#seen.get(bytes);
-    if (seen === undefined) return;
+    if (seen === undefined) return false;
     this.#seen.delete(bytes);
     this.#gone.push(seen.path);
     this.#sorted = undefined;
+    return true;
   }
 
   #forgetUnseen(folder: string): void {
@@ -330,21 +342,22 @@ export class Observer {
 }
 
 /** Two renames of one name between two looks: it was away in between, even where the inode was reused. */
-function update(seen: Seen, stat: FileStat, now: number, renames: number): void {
+function update(seen: Seen, stat: FileStat, now: number, renames: number): boolean {
   const { stat: old } = seen;
   const same =
     old.mtimeNs === stat.mtimeNs &&
     old.ctimeNs === stat.ctimeNs &&
     old.size === stat.size &&
     old.inode === stat.inode;
-  if (same) return;
+  if (same) return false;
   const wasAway =
     renames >= 2 &&
     (old.inode !== stat.inode || old.birthNs !== stat.birthNs || old.mtimeNs !== stat.mtimeNs);
   if (wasAway || isOtherFile(identityOf(old), identityOf(stat))) seen.replaced = true;
   seen.stat = stat;
   seen.observedAt = now;
-  seen.settled = false;
+  seen.finished = undefined;
+  return true;
 }
 
 const parent = (bytes: string): string => bytes.slice(0, Math.max(bytes.lastIndexOf('/'), 0));

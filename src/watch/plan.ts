@@ -2,11 +2,11 @@ import type { WatchDefinition } from '../config/schema.js';
 import type { JobSpec } from '../protocol/job.js';
 import type { Identity } from './identity.js';
 import { identityKey } from './identity.js';
-import type { ObservedFile, PlanInput } from './observation.js';
+import type { Finished, ObservedFile, PlanInput } from './observation.js';
 import { nextStep, unitIdentity, type NextStep } from './progress.js';
 import { readiness } from './readiness.js';
 import { renderUnit } from './render.js';
-import { findUnits, type Unit, type Waiting } from './unit.js';
+import { findUnits, stepOf, type Unit, type Waiting } from './unit.js';
 
 /** What to do, as data; watch/apply.ts does it. */
 export type Action =
@@ -35,6 +35,10 @@ export interface Plan {
   /** units whose job is in flight */
   readonly running: readonly Unit[];
   readonly waiting: readonly Waiting[];
+  /** units that wait for a free place among `max_jobs` */
+  readonly held: number;
+  /** units newly found to need nothing more, as memos for the next plan */
+  readonly finished: readonly { readonly file: ObservedFile; readonly memo: Finished }[];
   readonly counts: PlanCounts;
   /** ms since the epoch when the plan must be made again though nothing changed; Infinity for never */
   readonly wakeAt: number;
@@ -53,8 +57,9 @@ export interface PlanCounts {
 }
 
 type Verdict =
-  | { readonly kind: 'finished'; readonly how: 'done' | 'failed' | 'killed' | 'nothing' }
+  | { readonly kind: 'finished'; readonly how: Finished['how'] }
   | { readonly kind: 'running' }
+  | { readonly kind: 'held' }
   | { readonly kind: 'waiting'; readonly waiting: Waiting }
   | { readonly kind: 'act'; readonly action: Action };
 
@@ -62,45 +67,58 @@ type Verdict =
 interface Capacity {
   free: number;
   freeForBacklog: number;
+  /** looks that are cheap together: one pass over /proc serves all; none while no job could be submitted anyway */
+  looks: number;
 }
 
 /** The share of max_jobs that files of the first backlog may fill. */
 const BACKLOG_SHARE = 0.9;
+/** How many files one round of looks may cover. */
+const MOST_LOOKS = 2000;
 
 /**
  * The one planner: what a watch does next, from what is there, what is known and the time. Used by the service,
  * --dry-run, `explain` and `status`. Units are judged in their order, so the first of the order come first.
  */
 export function plan(watch: WatchDefinition, input: PlanInput): Plan {
-  const { units, waiting: notUnits, changesAt } = findUnits(watch, input.files, input.now);
+  const { units, finished: known, waiting: notUnits, changesAt } = findUnits(watch, input.files, input.now);
   const capacity: Capacity = {
     free: watch.maxJobs - input.inFlightCount,
     freeForBacklog: Math.ceil(watch.maxJobs * BACKLOG_SHARE) - input.backlogInFlight,
+    looks: input.inFlightCount < watch.maxJobs ? MOST_LOOKS : 0,
   };
   const actions: Action[] = [];
   const running: Unit[] = [];
   const waiting: Waiting[] = [...notUnits];
-  const finished = { done: 0, failed: 0, killed: 0, nothing: 0 };
+  const finished: { file: ObservedFile; memo: Finished }[] = [];
+  let held = 0;
+  const ended = { ...known };
   for (const unit of liveFirst(units)) {
     const verdict = judge(watch, unit, input, capacity);
-    if (verdict.kind === 'act') actions.push(verdict.action);
+    if (verdict.kind === 'held') held++;
+    else if (verdict.kind === 'act') actions.push(verdict.action);
     else if (verdict.kind === 'running') running.push(unit);
     else if (verdict.kind === 'waiting') waiting.push(verdict.waiting);
-    else finished[verdict.how]++;
+    else {
+      ended[verdict.how]++;
+      finished.push({ file: unit.file, memo: { last: stepOf(watch, unit), how: verdict.how } });
+    }
   }
   const retries = waiting.filter((w) => w.rule === 'retry').map((w) => w.until!);
   return {
     actions,
     running,
     waiting,
+    finished,
+    held,
     counts: {
       files: input.files.length,
-      waiting: waiting.length,
+      waiting: waiting.length + held,
       ready: actions.filter((action) => action.kind === 'submit').length,
       running: running.length,
-      done: finished.done,
-      failed: finished.failed,
-      killed: finished.killed,
+      done: ended.done,
+      failed: ended.failed,
+      killed: ended.killed,
       nextRetry: retries.length === 0 ? undefined : retries.reduce((a, b) => Math.min(a, b)),
     },
     wakeAt: waiting.reduce((at, w) => Math.min(at, w.until ?? Infinity), changesAt),
@@ -124,8 +142,7 @@ function judge(watch: WatchDefinition, unit: Unit, input: PlanInput, capacity: C
   }
   if (work.kind !== 'job')
     return { kind: 'act', action: { kind: 'mark', unit, step, identity: unitIdentity(unit) } };
-  if (!hasRoom(capacity, unit.file))
-    return wait(unit.file, 'max_jobs', `${watch.maxJobs} jobs in flight are the most`);
+  if (!hasRoom(capacity, unit.file) && capacity.looks === 0) return { kind: 'held' };
   return judgeReadiness(watch, unit, next, input, capacity);
 }
 
@@ -141,7 +158,10 @@ function judgeReadiness(
     throw new Error('only due jobs are judged for readiness');
   const ready = readiness(watch, unit, input);
   if (ready.kind === 'waiting') return wait(unit.file, ready.rule, ready.detail, ready.until);
-  take(capacity, unit.file);
+  const isLook = ready.kind === 'probe' && ready.what !== 'check';
+  if (isLook ? capacity.looks === 0 : !hasRoom(capacity, unit.file)) return { kind: 'held' };
+  if (isLook) capacity.looks--;
+  else take(capacity, unit.file);
   const identity = unitIdentity(unit);
   if (ready.kind === 'probe') {
     return {

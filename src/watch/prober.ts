@@ -53,10 +53,15 @@ export class Prober {
     this.#evidence.delete(path);
   }
 
-  /** Something happened in the directory: sentinels are looked for again at once. */
-  hint(): void {
-    for (const evidence of this.#evidence.values())
-      if (typeof evidence.sentinelAt === 'number') evidence.sentinelAt = 0;
+  /** Something happened in the directory: sentinels are looked for again at once. True when any is waited for. */
+  hint(): boolean {
+    let waited = false;
+    for (const evidence of this.#evidence.values()) {
+      if (typeof evidence.sentinelAt !== 'number') continue;
+      evidence.sentinelAt = 0;
+      waited = true;
+    }
+    return waited;
   }
 
   async gather(probes: readonly Probe[]): Promise<void> {

@@ -10,10 +10,18 @@ export interface RecordStore {
   /**
    * Takes what a look at a folder found as the present state of its records.
    * @param hidden names of the folder starting with `._`, as bytes
+   * @returns true when they are not what was known before
    */
-  refresh(folder: string, hidden: readonly string[]): void;
-  /** A change of one hidden name was observed; true when it is a record of this watch. */
-  noticed(folder: string, hiddenName: string, exists: boolean): boolean;
+  refresh(folder: string, hidden: readonly string[]): boolean;
+  /**
+   * A change of one hidden name was observed. Undefined when it is no news for this watch; `path` is missing where
+   * the name does not tell it (shortened markers).
+   */
+  noticed(
+    folder: string,
+    hiddenName: string,
+    exists: boolean,
+  ): { readonly path: string | undefined } | undefined;
   /** Forgets a folder that is gone. */
   drop(folder: string): void;
   /** @param file its present state; records of files untouched since need not be opened */

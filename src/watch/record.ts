@@ -30,6 +30,33 @@ export interface Result {
   readonly job: Job;
 }
 
+/** A result that no job produced: an empty spec, or a person's word. @param now ms since the epoch */
+export function withoutJob(
+  ref: RecordRef,
+  watch: string,
+  identity: Identity,
+  agent: string,
+  now: number,
+): Result {
+  const ts = now / 1000;
+  const job: Job = {
+    id: '',
+    key: '',
+    pool: '',
+    args: [],
+    node: '',
+    state: 'done',
+    active: false,
+    seq: 0,
+    ts,
+    submit_ts: ts,
+    end_ts: ts,
+    start_count: 0,
+    fail_count: 0,
+  };
+  return { ref, watch, identity, attempt: 0, agent, job };
+}
+
 /** The content of a marker: the finished job as the original wrote it, and what it was run on. */
 export function markerContent(result: Result): string {
   const { key: _key, ...job } = result.job;

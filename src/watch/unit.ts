@@ -1,7 +1,7 @@
 import type { JobTemplate, WatchDefinition } from '../config/schema.js';
 import { ageVerdict } from './age.js';
 import { joinFilesets, type Fileset } from './fileset.js';
-import type { ObservedFile } from './observation.js';
+import type { Finished, ObservedFile } from './observation.js';
 
 /** What gets jobs: a file of a list, or the key file of a fileset. */
 export interface Unit {
@@ -26,7 +26,6 @@ export interface Waiting {
     | 'ready.stable'
     | 'ready.sentinel'
     | 'ready.check'
-    | 'max_jobs'
     | 'retry'
     | 'error';
   readonly detail: string;
@@ -35,7 +34,9 @@ export interface Waiting {
 }
 
 export interface Units {
+  /** units that may need something; those with a valid memo are only counted */
   readonly units: readonly Unit[];
+  readonly finished: Readonly<Record<Finished['how'], number>>;
   readonly waiting: readonly Waiting[];
   /** earliest moment at which time alone changes this result, ms; Infinity for never */
   readonly changesAt: number;
@@ -44,6 +45,21 @@ export interface Units {
 /** Turns the files of a watch into units: age rules, filesets, index. */
 export function findUnits(watch: WatchDefinition, files: readonly ObservedFile[], now: number): Units {
   const waiting: Waiting[] = [];
+  const aged = byAge(watch, files, now, waiting);
+  const finished = { done: 0, failed: 0, killed: 0, nothing: 0 };
+  const units: Unit[] = [];
+  const add = (unit: Unit): void => {
+    const memo = unit.file.finished;
+    if (memo !== undefined && memo.last === stepOf(watch, unit)) finished[memo.how]++;
+    else units.push(unit);
+  };
+  if (watch.fileset === undefined) listUnits(watch, aged.eligible, add);
+  else setUnits(watch, aged.eligible, waiting, add);
+  return { units, finished, waiting, changesAt: aged.changesAt };
+}
+
+function byAge(watch: WatchDefinition, files: readonly ObservedFile[], now: number, waiting: Waiting[]) {
+  if (watch.minAge === 0 && watch.maxAge === undefined) return { eligible: files, changesAt: Infinity };
   const eligible: ObservedFile[] = [];
   let changesAt = Infinity;
   for (const file of files) {
@@ -58,24 +74,25 @@ export function findUnits(watch: WatchDefinition, files: readonly ObservedFile[]
       waiting.push({ file, rule: 'max_age', detail: `mtime is older than ${watch.maxAge} s` });
     }
   }
-  const units = watch.fileset === undefined ? listUnits(watch, eligible) : setUnits(watch, eligible, waiting);
-  return { units, waiting, changesAt };
+  return { eligible, changesAt };
 }
 
 /** A file that belongs to several lists counts in each for the index, and is processed with the first. */
-function listUnits(watch: WatchDefinition, files: readonly ObservedFile[]): Unit[] {
+function listUnits(watch: WatchDefinition, files: readonly ObservedFile[], add: (unit: Unit) => void): void {
   const next = watch.lists.map(() => 0);
-  const units: Unit[] = [];
   for (const file of files) {
-    const [first, ...others] = file.selection.lists;
-    units.push({ file, list: first!, index: next[first!]!++ });
-    for (const list of others) next[list]!++;
+    const { lists } = file.selection;
+    add({ file, list: lists[0]!, index: next[lists[0]!]! });
+    for (const list of lists) next[list]!++;
   }
-  return units;
 }
 
-function setUnits(watch: WatchDefinition, files: readonly ObservedFile[], waiting: Waiting[]): Unit[] {
-  const units: Unit[] = [];
+function setUnits(
+  watch: WatchDefinition,
+  files: readonly ObservedFile[],
+  waiting: Waiting[],
+  add: (unit: Unit) => void,
+): void {
   const joined = new Set<ObservedFile>();
   const taken = new Set<ObservedFile>();
   let index = 0;
@@ -86,7 +103,7 @@ function setUnits(watch: WatchDefinition, files: readonly ObservedFile[], waitin
       continue;
     }
     for (const unit of unitsOfSet(watch, set, index)) {
-      if (!taken.has(unit.file)) units.push(unit);
+      if (!taken.has(unit.file)) add(unit);
       taken.add(unit.file);
     }
     index++;
@@ -95,7 +112,6 @@ function setUnits(watch: WatchDefinition, files: readonly ObservedFile[], waitin
     if (!joined.has(file))
       waiting.push({ file, rule: 'fileset', detail: 'its name has too few parts to join a set' });
   }
-  return units;
 }
 
 /** The key file stands for the set; a list of specs gives the members of further lists their own jobs. */
@@ -120,7 +136,7 @@ function describeMissing(watch: WatchDefinition, set: Fileset): string {
 }
 
 /** The index of the job entry that a position in the order calls for. */
-export const stepOf = (watch: WatchDefinition, unit: Unit): number =>
+export const stepOf = (watch: WatchDefinition, unit: Pick<Unit, 'index'>): number =>
   Math.min(unit.index - watch.skip, watch.steps.length - 1);
 
 /** What a step means for a unit: a job, nothing to do, or an empty spec that marks the file as processed. */

@@ -73,7 +73,7 @@ export class Watcher {
         killed: 0,
         nextRetry: undefined,
       }),
-      problems: runner instanceof Journey ? [...runner.reported.values()] : [],
+      problems: runner instanceof Journey ? runner.problems : [],
     }));
   }
 
@@ -116,9 +116,10 @@ export class Watcher {
     );
   }
 
-  /** Resolves when the results at hand are recorded. */
-  async idle(): Promise<void> {
-    await Promise.all([...this.#runners.values(), ...this.#retired].map((runner) => runner.idle()));
+  /** Records the results at hand; resolves when that is done. */
+  async recordRest(): Promise<void> {
+    const all = [...this.#runners.values(), ...this.#retired];
+    await Promise.all(all.map((runner) => (runner instanceof Journey ? runner.recordRest() : runner.idle())));
   }
 
   async stop(): Promise<void> {

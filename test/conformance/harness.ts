@@ -11,12 +11,20 @@ export type AgentFactory = (directory: string, pools: Pools, env?: NodeJS.Proces
 
 /** One agent in a temporary directory, and short ways to use it. */
 export class Bench {
+  private static readonly directories: string[] = [];
   readonly directory = mkdtempSync(join(tmpdir(), 'meeseeks-agent-'));
   readonly seen: Job[] = [];
   private readonly waiting = new Set<() => void>();
   private counter = 0;
 
-  private constructor(public agent: AgentPort) {}
+  private constructor(public agent: AgentPort) {
+    Bench.directories.push(this.directory);
+  }
+
+  /** Removes the directories of all benches; their agents must be stopped. */
+  static cleanUp(): void {
+    for (const directory of Bench.directories.splice(0)) rmSync(directory, { recursive: true, force: true });
+  }
 
   static async open(factory: AgentFactory, pools: Pools, env?: NodeJS.ProcessEnv): Promise<Bench> {
     const bench = new Bench(undefined as unknown as AgentPort);
@@ -91,7 +99,7 @@ export class Bench {
 
   async close(): Promise<void> {
     await this.agent.stop('kill');
-    rmSync(this.directory, { recursive: true, force: true });
+    Bench.cleanUp();
   }
 }
 

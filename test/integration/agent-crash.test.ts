@@ -53,6 +53,7 @@ afterEach(async () => {
   const agent = await factory(state());
   await agent.stop('kill');
   rmSync(directory, { recursive: true, force: true });
+  Bench.cleanUp();
 });
 
 const state = (): string => join(directory, 'state');
@@ -208,7 +209,9 @@ it.each([
   ['nothing', 'no run directory', 1],
   ['request', 'no claim', 1],
   ['agent', 'a claim of an agent that crashed before it recorded it', 1],
-  ['guardian', 'a claim of a guardian that is gone', 0],
+  ['guardian', 'a claim of a guardian that is gone, and of no child', 1],
+  ['both', 'a guardian and an agent that crashed before it recorded that nothing ran', 1],
+  ['child', 'a pid file that is not complete', 0],
 ])('starts what certainly never ran, and only that: %s', async (stage, _meaning, runs) => {
   await interruptStart(stage);
   const bench = await reopen();
@@ -221,7 +224,7 @@ it.each([
 });
 
 /** Leaves the state an agent has on disk when it dies right after it recorded a start. */
-async function interruptStart(stage: string): Promise<void> {
+async function interruptStart(stage: string, epoch?: string): Promise<void> {
   const agent = await reopenHere();
   await agent.submit([shell('a', `echo ran >> ${path('log')}`, { hold: true })]);
   await agent.stop('leave');
@@ -230,7 +233,7 @@ async function interruptStart(stage: string): Promise<void> {
   const record = store.get('a')!;
   const spec = { ...record.spec, hold: false };
   store.write(
-    [{ ...record, spec, state: 'running', run: 1, start_count: 1, start_ts: record.ts }],
+    [{ ...record, spec, state: 'running', run: 1, start_count: 1, start_ts: record.ts, epoch }],
     record.ts,
   );
   store.close();
@@ -238,21 +241,25 @@ async function interruptStart(stage: string): Promise<void> {
   if (stage === 'nothing') return;
   mkdirSync(run, { recursive: true });
   if (stage === 'agent') writeFileSync(join(run, 'claim'), 'agent 1\n');
-  if (stage === 'guardian') writeFileSync(join(run, 'claim'), '');
+  else writeFileSync(join(run, 'claim'), '');
+  if (stage === 'both') writeFileSync(join(run, 'pid'), 'agent 1\n');
+  if (stage === 'child') writeFileSync(join(run, 'pid'), '12');
 }
 
-it('says so when the machine was rebooted meanwhile', async () => {
-  await interruptStart('guardian');
-  const run = join(state(), 'spool/a.1');
-  writeFileSync(join(run, 'claim'), `guardian ${process.pid} 1 another-boot\n`);
-  writeFileSync(join(run, 'pid'), `${process.pid} ${processStat(process.pid)!.birth} another-boot\n`);
-  const bench = await reopen();
-  expect(await bench.finished('a')).toMatchObject({
-    reason: 'lost',
-    error: expect.stringContaining('rebooted') as string,
-  });
-  await bench.close();
-});
+it.each(['nothing', 'guardian'])(
+  'does not guess when the machine was rebooted meanwhile: %s',
+  async (stage) => {
+    await interruptStart(stage, 'another boot');
+    const bench = await reopen();
+    expect(await bench.finished('a')).toMatchObject({
+      state: 'failed',
+      reason: 'lost',
+      error: expect.stringContaining('rebooted') as string,
+    });
+    expect(existsSync(path('log'))).toBe(false);
+    await bench.close();
+  },
+);
 
 it('runs every job exactly once through kill -9 at any moment', async () => {
   const jobs = Array.from({ length: 120 }, (_, i) =>
@@ -330,15 +337,13 @@ it('leaves nothing behind: results that were seen expire, with their spool', asy
   await bench.agent.release(['seen', 'unknown']);
   await bench.agent.stop('leave');
   const later = await createAgent({
-    ...{
-      directory: state(),
-      node: 'here',
-      pools: { p: {} },
-      defaultSlots: 1,
-      expire: 60,
-      log: quietLog,
-      env: {},
-    },
+    directory: state(),
+    node: 'here',
+    pools: { p: {} },
+    defaultSlots: 1,
+    expire: 60,
+    log: quietLog,
+    env: {},
     clock: { ...systemClock, now: () => Date.now() + 61_000 },
   });
   await eventually(() => !readdirSync(join(state(), 'spool')).includes('seen.1'));
@@ -346,4 +351,37 @@ it('leaves nothing behind: results that were seen expire, with their spool', asy
   expect([...known.keys()]).toEqual(['unseen']);
   expect(isFinished(known.get('unseen')!.state)).toBe(true);
   await later.stop('leave');
+});
+
+it('follows new pool settings and changed holds', async () => {
+  const agent = await reopenHere();
+  const bench = await Bench.open(() => Promise.resolve(agent), {});
+  await agent.submit([shell('h', 'true', { hold: true }), shell('a', 'true')]);
+  await bench.finished('a');
+  agent.setPools({ p: { hold: true }, q: {} });
+  await agent.setHold(['h', 'a', 'unknown'], false);
+  await agent.submit([{ key: 'k', spec: { id: 'q', pool: 'q', args: ['true'] } }]);
+  await bench.finished('q');
+  expect(agent.counts()).toEqual({
+    p: { queued: 1, running: 0, slots: 0 },
+    q: { queued: 0, running: 0, slots: 2 },
+  });
+  agent.setPools({ p: {} });
+  expect(await bench.finished('h')).toMatchObject({ state: 'done', start_count: 1 });
+  await agent.stop('drain');
+  await expect(agent.submit([])).rejects.toThrow('the agent is stopped');
+});
+
+it('lets a listener act on the agent at once', async () => {
+  const agent = await reopenHere();
+  const off = agent.onJob((job) => {
+    if (job.id === 'a' && job.state === 'running') void agent.kill(['a', 'b', 'c', 'd', 'e']);
+  });
+  const bench = await Bench.open(() => Promise.resolve(agent), {});
+  const ids = ['a', 'b', 'c', 'd', 'e'];
+  await agent.submit(ids.map((id) => shell(id, 'sleep 60')));
+  const jobs = await Promise.all(ids.map((id) => bench.finished(id)));
+  expect(jobs.map((job) => job.state)).toEqual(ids.map(() => 'killed'));
+  off();
+  await agent.stop('drain');
 });

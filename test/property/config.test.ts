@@ -75,7 +75,11 @@ describe('render', () => {
 
   it('leaves text without placeholders alone, but for %%', () => {
     const text = fc.string({ unit: 'grapheme' }).filter((t) => !t.includes('%('));
-    fc.assert(fc.property(text, (t) => expect(render(t, file('x'))).toBe(t.replaceAll('%%', '%'))));
+    fc.assert(
+      fc.property(text, (t) => {
+        expect(render(t, file('x'))).toBe(t.replaceAll('%%', '%'));
+      }),
+    );
   });
 
   it('never expands a value again', () => {
@@ -95,7 +99,11 @@ describe('render', () => {
   });
 
   it('prints integers as given, however long', () => {
-    fc.assert(fc.property(fc.bigInt(), (n) => expect(render('%(file)d', file(String(n)))).toBe(String(n))));
+    fc.assert(
+      fc.property(fc.bigInt(), (n) => {
+        expect(render('%(file)d', file(String(n)))).toBe(String(n));
+      }),
+    );
   });
 
   it('pads to the width', () => {

@@ -4,6 +4,7 @@ import type { ResolvedConfig } from '../../config/load.js';
 import { describeError, UserError } from '../../lib/errors.js';
 import { printable } from '../../lib/text.js';
 import type { Inspection } from '../../watch/inspect.js';
+import { withoutJob } from '../../watch/record.js';
 import type { MarkerState } from '../../watch/marker-name.js';
 import { unitIdentity } from '../../watch/progress.js';
 import { baseName } from '../../watch/select.js';
@@ -146,31 +147,10 @@ function applyChange(
     for (const state of states)
       inspection.store.remove({ path, step }, kind === 'forget' ? [state, 'mtime'] : [state]);
     if (kind === 'mark-done' && unit !== undefined) {
-      const now = context.clock.now() / 1000;
       const identity = unitIdentity(unit);
+      const agent = `none: marked as done by ${userName()}`;
       store.write(
-        {
-          ref: { path, step },
-          watch: watch.name,
-          identity,
-          attempt: 0,
-          agent: `none: marked as done by ${userName()}`,
-          job: {
-            id: '',
-            key: '',
-            pool: '',
-            args: [],
-            node: '',
-            state: 'done',
-            active: false,
-            seq: 0,
-            ts: now,
-            submit_ts: now,
-            end_ts: now,
-            start_count: 0,
-            fail_count: 0,
-          },
-        },
+        withoutJob({ path, step }, watch.name, identity, agent, context.clock.now()),
         watch.updated && step === 0 ? pythonMtime(identity.mtime_ns) : undefined,
       );
       store.flush();

@@ -33,13 +33,16 @@ find_executable() {
   type -P -- "$name" >/dev/null || refuse "no such executable: $name (PATH is $PATH)"
 }
 
-# In the child. The pid file is there before the program: whoever finds none knows that nothing ran.
+# In the child. The pid file is the second claim: an agent that finds the guardian dead and makes the file itself
+# knows that the program was not started, and never will be.
 launch() {
-  trap - HUP INT QUIT TERM PIPE CHLD
+  trap - HUP INT QUIT TERM PIPE
   exec 3>&-
   local stat
   read -ra stat </proc/self/stat
+  set -C
   printf '%s %s %s\n' "$BASHPID" "${stat[21]}" "$boot" >"$dir/pid" || refuse 'cannot write to the spool'
+  set +C
   if [[ ! $out ]]; then exec >>"$dir/stdout" || refuse 'cannot write to the spool'; fi
   umask "$mask"
   quiet cd -- "$cwd" || refuse 'cannot change to the working directory' cd -- "$cwd"
@@ -76,6 +79,9 @@ run() {
   printf 'started %s\n' "$job"
   wait "$job"
   status=$?
+  # Exit code 137 and death by SIGKILL are the same status. Of a job that exited, `jobs` still tells; one that died
+  # from a signal is off the list. Not in a CHLD trap: bash 5.2 then frees the job under the feet of `wait`.
+  if ((status > 128)); then jobs -l %launch >&3; fi
   if [[ ${EPOCHREALTIME-} ]]; then now=$EPOCHREALTIME; else printf -v now '%(%s)T' -1; fi
   printf 'exit %s %s\n' "$status" "$now" >&3
   exec 3>&-
@@ -93,8 +99,6 @@ close_inherited() {
 
 main() {
   trap '' HUP INT QUIT TERM PIPE
-  # exit code 137 and death by SIGKILL are the same status to `wait`; `jobs` tells them apart
-  trap 'jobs -l >&3' CHLD
   local boot=$1 env=$2 setsid=$3 birth mask dir stat
   close_inherited
   mask=$(umask)

@@ -2,17 +2,17 @@ import { mkdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.js';
 import type { Executor, Run, RunEnd, RunEvents } from '../executor.js';
-import { Guardian, bashTooOld, findPrograms } from './guardian.js';
+import { GuardianPool } from './guardian-pool.js';
+import { findPrograms } from './guardian.js';
 import type { Programs } from './guardian.js';
 import { Killer } from './killer.js';
 import { bootId, isAlive } from './proc.js';
 import type { Identity } from './proc.js';
 import { claimForAgent, encodeRequest, readEnd, readLeader, readRun, tooLong } from './run-files.js';
 
-const IDLE_MS = 10_000;
 /** How often runs without a guardian of ours are looked at. */
 const POLL_MS = 200;
-/** A guardian killed between its fork and the child's first line: the child may still come up. */
+/** A guardian was killed while its child was writing the pid file: the child may still come up. */
 const SETTLE_MS = 2_000;
 
 interface ActiveRun {
@@ -30,35 +30,41 @@ interface ActiveRun {
 
 /** Runs jobs as processes of this machine, each under a guardian shell that outlives the agent. */
 export class ProcessExecutor implements Executor {
+  readonly epoch = bootId();
   private readonly runs = new Map<string, ActiveRun>();
-  private readonly guardians = new Map<Guardian, ActiveRun | undefined>();
-  private readonly idle: { guardian: Guardian; since: number }[] = [];
+  private readonly guardians: GuardianPool<ActiveRun>;
   private readonly timers = new Map<string, () => void>();
   private stopped = false;
 
+  /** @throws Error when a program that every job needs is not installed */
   constructor(
     private readonly clock: Clock,
-    private readonly programs: Programs = findPrograms(),
-  ) {}
+    programs: Programs = findPrograms(),
+  ) {
+    this.guardians = new GuardianPool(programs, clock, {
+      line: (run, text) => this.heard(run, text),
+      refused: (run, error) => this.refuse(run, error),
+      lost: (run) => this.follow(run),
+    });
+  }
 
   start(run: Run, events: RunEvents): void {
     const active = this.register(run.directory, events);
-    const tooBig = tooLong(run);
-    if (tooBig !== undefined) {
-      this.endSoon(active, { kind: 'start', error: tooBig, at: this.now() });
-      return;
-    }
     try {
-      this.prepare(run);
-      this.assign(active);
+      const tooBig = tooLong(run);
+      if (tooBig !== undefined) throw new Error(tooBig);
+      prepare(run);
+      this.guardians.run(active, run.directory);
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      this.endSoon(active, { kind: 'start', error: `cannot start: ${text}`, at: this.now() });
+      const why = error instanceof Error ? error.message : String(error);
+      this.later(`end ${run.directory}`, 0, () => this.refuse(active, why));
     }
   }
 
-  adopt(directory: string, events: RunEvents): void {
-    this.follow(this.register(directory, events));
+  adopt(directory: string, epoch: string, events: RunEvents): void {
+    const run = this.register(directory, events);
+    if (epoch === this.epoch) this.follow(run);
+    else this.later(`look ${directory}`, 0, () => this.endAfterReboot(run));
   }
 
   kill(directory: string, graceMs: number): void {
@@ -72,10 +78,9 @@ export class ProcessExecutor implements Executor {
     this.stopped = true;
     for (const cancel of this.timers.values()) cancel();
     for (const run of this.runs.values()) run.killer?.stop();
-    for (const guardian of this.guardians.keys()) guardian.leave();
+    this.guardians.stop();
     this.timers.clear();
     this.runs.clear();
-    this.guardians.clear();
   }
 
   private register(directory: string, events: RunEvents): ActiveRun {
@@ -94,83 +99,14 @@ export class ProcessExecutor implements Executor {
     return run;
   }
 
-  private prepare(run: Run): void {
-    makeEmptyDirectory(run.directory);
-    writeFileSync(join(run.directory, 'request'), encodeRequest(run), { mode: 0o600 });
-  }
-
-  // --- guardians
-
-  private assign(run: ActiveRun): void {
-    const guardian = this.idle.pop()?.guardian ?? this.spawnGuardian();
-    this.guardians.set(guardian, run);
-    guardian.run(run.directory);
-  }
-
-  private spawnGuardian(): Guardian {
-    const guardian: Guardian = new Guardian(this.programs, {
-      line: (text) => this.heard(guardian, text),
-      closed: (error) => this.lostGuardian(guardian, error),
-    });
-    this.guardians.set(guardian, undefined);
-    return guardian;
-  }
-
-  private heard(guardian: Guardian, line: string): void {
-    const run = this.guardians.get(guardian);
-    const word = line.split(' ', 1)[0];
-    if (word === 'ready') {
-      const problem = bashTooOld(line.slice(6));
-      if (problem !== undefined) this.dismiss(guardian, problem);
-    } else if (!run) {
-      return;
-    } else if (word === 'started') {
-      this.started(run, Number(line.slice(8)));
-    } else if (word === 'exited') {
-      this.release(guardian);
+  private heard(run: ActiveRun, line: string): void {
+    const [word = ''] = line.split(' ', 1);
+    const rest = line.slice(word.length + 1);
+    if (word === 'started') this.started(run, Number(rest));
+    else if (word === 'exited')
       this.end(run, readEnd(run.directory, line) ?? this.lost('its exit record is unreadable'));
-    } else if (word === 'refused') {
-      this.release(guardian);
-      this.end(run, { kind: 'start', error: line.slice(8), at: this.now() });
-    } else if (word === 'taken') {
-      this.release(guardian);
-      this.follow(run);
-    }
-  }
-
-  private release(guardian: Guardian): void {
-    this.guardians.set(guardian, undefined);
-    this.idle.push({ guardian, since: this.clock.now() });
-    if (!this.timers.has('idle')) this.later('idle', IDLE_MS, () => this.reap());
-  }
-
-  /** The least recently used ones are at the front. */
-  private reap(): void {
-    while (this.idle[0] && this.idle[0].since + IDLE_MS <= this.clock.now()) {
-      const { guardian } = this.idle.shift()!;
-      this.guardians.delete(guardian);
-      guardian.leave();
-    }
-    const next = this.idle[0];
-    if (next) this.later('idle', next.since + IDLE_MS - this.clock.now(), () => this.reap());
-  }
-
-  private dismiss(guardian: Guardian, problem: string): void {
-    const run = this.guardians.get(guardian);
-    this.guardians.delete(guardian);
-    guardian.leave();
-    if (run) this.end(run, { kind: 'start', error: `cannot start: ${problem}`, at: this.now() });
-  }
-
-  private lostGuardian(guardian: Guardian, error: string | undefined): void {
-    const run = this.guardians.get(guardian);
-    this.guardians.delete(guardian);
-    const at = this.idle.findIndex((entry) => entry.guardian === guardian);
-    if (at >= 0) this.idle.splice(at, 1);
-    if (!run || this.stopped) return;
-    if (error !== undefined)
-      this.end(run, { kind: 'start', error: `cannot start bash: ${error}`, at: this.now() });
-    else this.follow(run);
+    else if (word === 'refused') this.refuse(run, rest);
+    else if (word === 'taken') this.follow(run);
   }
 
   // --- runs that no guardian of this agent reports on
@@ -190,22 +126,17 @@ export class ProcessExecutor implements Executor {
   }
 
   private look(run: ActiveRun): void {
-    const state = readRun(run.directory);
-    if (state.end) {
-      this.end(run, state.end);
-    } else if (!state.claim) {
-      // Whoever makes the claim knows: nobody else will ever start this run.
-      if (this.tryClaim(run)) this.end(run, { kind: 'never' });
-    } else if (state.claim.by === 'agent') {
-      this.end(run, { kind: 'never' });
-    } else {
-      this.lookAtProcesses(run, state.leader, state.claim.who);
-    }
+    const { end, claim, leader } = readRun(run.directory);
+    if (end) this.end(run, end);
+    // Whoever makes the claim knows: nobody else will ever start this run.
+    else if (claim?.by === 'agent' || leader === 'agent') this.end(run, { kind: 'never' });
+    else if (claim) this.lookAtProcesses(run, leader, claim.who);
+    else if (this.tryClaim(run, 'claim')) this.end(run, { kind: 'never' });
   }
 
-  private tryClaim(run: ActiveRun): boolean {
+  private tryClaim(run: ActiveRun, name: 'claim' | 'pid'): boolean {
     try {
-      return claimForAgent(run.directory);
+      return claimForAgent(run.directory, name);
     } catch (error) {
       // no directory: the agent died between recording the run and preparing it
       return error instanceof Error && 'code' in error && error.code === 'ENOENT';
@@ -222,13 +153,22 @@ export class ProcessExecutor implements Executor {
       run.unseenSince = undefined;
       return;
     }
+    // the child of a dead guardian that has no pid file yet will not get one any more
+    if (!leader && this.tryClaim(run, 'pid')) {
+      this.end(run, { kind: 'never' });
+      return;
+    }
     run.unseenSince ??= this.clock.now();
-    const rebooted = (leader ?? guardian)?.boot !== bootId() && (leader ?? guardian) !== undefined;
-    if (!leader && !rebooted && this.clock.now() - run.unseenSince < SETTLE_MS) return;
+    if (!leader && this.clock.now() - run.unseenSince < SETTLE_MS) return;
     // once more: the record may have been written between the two looks
     const end = readEnd(run.directory);
-    const why = rebooted ? 'the machine was rebooted while it ran' : 'its guardian process was killed';
-    this.end(run, end ?? this.lost(`how it ended is unknown: ${why}`));
+    this.end(run, end ?? this.lost('how it ended is unknown: its guardian process was killed'));
+  }
+
+  /** Files written shortly before a power cut may be gone: that there is no claim proves nothing then. */
+  private endAfterReboot(run: ActiveRun): void {
+    const end = readEnd(run.directory);
+    this.end(run, end ?? this.lost('how it ended is unknown: the machine was rebooted while it ran'));
   }
 
   // --- both
@@ -258,8 +198,8 @@ export class ProcessExecutor implements Executor {
     if (run.family !== 'dying') this.report(run, end);
   }
 
-  private endSoon(run: ActiveRun, end: RunEnd): void {
-    this.later(`end ${run.directory}`, 0, () => this.end(run, end));
+  private refuse(run: ActiveRun, why: string): void {
+    this.end(run, { kind: 'start', error: `cannot start: ${why}`, at: this.now() });
   }
 
   private report(run: ActiveRun, end: RunEnd): void {
@@ -288,6 +228,11 @@ export class ProcessExecutor implements Executor {
     });
     this.timers.set(name, cancel);
   }
+}
+
+function prepare(run: Run): void {
+  makeEmptyDirectory(run.directory);
+  writeFileSync(join(run.directory, 'request'), encodeRequest(run), { mode: 0o600 });
 }
 
 /** One that exists is the rest of another agent's state, see the advice on a damaged agent.db. */

@@ -40,20 +40,28 @@ export function tooLong(run: Run): string | undefined {
 export interface RunState {
   readonly claim:
     { readonly by: 'agent' } | { readonly by: 'guardian'; readonly who: Identity | undefined } | undefined;
-  readonly leader: Identity | undefined;
+  /** 'agent': taken by an agent, so that there never will be one */
+  readonly leader: Identity | 'agent' | undefined;
   readonly end: RunEnd | undefined;
 }
 
 export function readRun(directory: string): RunState {
-  return { claim: readClaim(directory), leader: readLeader(directory), end: readEnd(directory) };
+  return {
+    claim: readClaim(directory),
+    leader: isAgents(directory, 'pid') ? 'agent' : readLeader(directory),
+    end: readEnd(directory),
+  };
 }
 
 function readClaim(directory: string): RunState['claim'] {
   const text = read(directory, 'claim');
   if (text === undefined) return undefined;
-  if (text.startsWith('agent')) return { by: 'agent' };
+  if (isAgents(directory, 'claim')) return { by: 'agent' };
   return { by: 'guardian', who: parseIdentity(text.replace(/^guardian /, '')) };
 }
+
+const isAgents = (directory: string, name: 'claim' | 'pid'): boolean =>
+  read(directory, name)?.startsWith('agent') === true;
 
 /** The job's process, whose number is its group and its session too. */
 export function readLeader(directory: string): Identity | undefined {
@@ -67,8 +75,8 @@ function parseIdentity(text: string): Identity | undefined {
 }
 
 /**
- * How the run ended. The last line tells status and time; the lines of `jobs -l` before it tell death by a
- * signal from an exit code above 128.
+ * How the run ended. The last line tells status and time; a line of `jobs -l` before it tells an exit code above
+ * 128 from death by a signal.
  */
 export function readEnd(directory: string, announced?: string): RunEnd | undefined {
   const text = read(directory, 'exit') ?? '';
@@ -100,14 +108,15 @@ const oneLine = (text: string): string =>
   );
 
 /**
- * Claims a run for the agent, atomically with its content.
+ * Claims a run for the agent, atomically with its content: `claim` before a guardian does, or `pid` before the
+ * guardian's child does.
  * @returns false when somebody else has: a guardian, or an agent before this one
  */
-export function claimForAgent(directory: string): boolean {
-  const temporary = join(directory, `claim.${process.pid}`);
+export function claimForAgent(directory: string, name: 'claim' | 'pid'): boolean {
+  const temporary = join(directory, `${name}.${process.pid}`);
   writeFileSync(temporary, `agent ${process.pid}\n`, { mode: 0o600 });
   try {
-    linkSync(temporary, join(directory, 'claim'));
+    linkSync(temporary, join(directory, name));
     return true;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;

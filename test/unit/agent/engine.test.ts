@@ -34,6 +34,7 @@ class FlakyStore {
 }
 
 class FakeExecutor implements Executor {
+  readonly epoch = 'e';
   readonly runs = new Map<string, { run: Run; events: RunEvents }>();
   start(run: Run, events: RunEvents): void {
     this.runs.set(run.directory.split('/').pop()!, { run, events });

@@ -8,7 +8,7 @@ import type { JobSpec } from '../../../src/protocol/job.js';
 import { record } from './records.js';
 
 const running = (spec: Partial<JobSpec> = {}, changes: Partial<JobRecord> = {}): JobRecord =>
-  started(record(changes, spec), 100);
+  started(record(changes, spec), 100, 'e');
 const exit = (code: number, at = 110): RunEnd => ({ kind: 'exit', code, at });
 
 describe('the end of a run', () => {
@@ -61,9 +61,11 @@ describe('the end of a run', () => {
 
   it('leaves a job that never ran as it was before its start', () => {
     const before = record();
-    const after = ended(started(before, 100), { kind: 'never' }, 110);
+    const after = ended(started(before, 100, 'e'), { kind: 'never' }, 110);
     expect(after).toMatchObject({ state: 'new', start_count: 0, fail_count: 0, run: 1 });
-    expect(ended({ ...started(before, 100), wish: 'kill' }, { kind: 'never' }, 110).state).toBe('killed');
+    expect(ended({ ...started(before, 100, 'e'), wish: 'kill' }, { kind: 'never' }, 110).state).toBe(
+      'killed',
+    );
   });
 
   it('waits longer after each failure', () => {
@@ -131,7 +133,7 @@ describe('any sequence of runs', () => {
           for (const [end, wish] of ends) {
             if (isFinished(job.state)) break;
             const before = job;
-            job = started(job, now);
+            job = started(job, now, 'e');
             now += 2;
             job = ended({ ...job, wish }, end, now);
             expect(job.state).not.toBe('running');

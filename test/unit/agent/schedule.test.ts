@@ -69,17 +69,17 @@ const aJob = fc.record({
   hold: fc.boolean(),
   notBefore: fc.constantFrom(0, 0, 3, 7),
 });
+const anId = fc.integer({ min: 1, max: 12 }).map(String);
 const anAction: fc.Arbitrary<Action> = fc.oneof(
   fc.record({ do: fc.constant('add' as const), job: aJob }),
-  fc.record({
-    do: fc.constantFrom<'remove' | 'ended'>('remove', 'ended'),
-    id: fc.integer({ min: 1, max: 12 }).map(String),
-  }),
+  fc.record({ do: fc.constant('remove' as const), id: anId }),
+  fc.record({ do: fc.constant('ended' as const), id: anId }),
   fc.record({ do: fc.constant('take' as const), now: fc.nat(9), most: fc.integer({ min: 0, max: 5 }) }),
 );
 type Action =
   | { do: 'add'; job: Omit<QueuedJob, 'order'> }
-  | { do: 'remove' | 'ended'; id: string }
+  | { do: 'remove'; id: string }
+  | { do: 'ended'; id: string }
   | { do: 'take'; now: number; most: number };
 
 /** The scheduler beside lists that are searched through every time. */

@@ -67,6 +67,8 @@ describe('referenceMarkdown', () => {
     expect(page).toContain('| `pool` | text | required |');
     expect(page).toContain('| `reverse` | boolean | `false` |');
     expect(page).toContain('| `glob` | text or list of text |  |');
+    expect(page).toContain('| `tags` | list of (text or number or boolean) |  |');
+    expect(page).toContain('| `jobs` | list of (null or mapping or list of (null or mapping)) |  |');
     expect(page).toContain('| `type` | `file`, `directory` | `"file"` |');
   });
   it('has placeholders and operators, and balanced tables', () => {

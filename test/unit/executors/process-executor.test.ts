@@ -89,7 +89,7 @@ it('reports a shell that cannot be started', async () => {
   const executor = open(systemClock, { ...findPrograms(), bash: '/no/bash' });
   expect(await run(executor, 'a', 'true')).toMatchObject({
     kind: 'start',
-    error: expect.stringMatching(/cannot start bash: .*\/no\/bash/) as string,
+    error: expect.stringMatching(/cannot start: bash: .*\/no\/bash/) as string,
   });
 });
 
@@ -118,7 +118,7 @@ it('says nothing more after it was stopped, and leaves the processes alone', asy
   expect(processStat(pid)).toBeDefined();
   const next = open();
   const adopted = new Promise<RunEnd>((resolve) =>
-    next.adopt(join(directory, 'a'), { started: () => undefined, ended: resolve }),
+    next.adopt(join(directory, 'a'), next.epoch, { started: () => undefined, ended: resolve }),
   );
   next.kill(join(directory, 'a'), 1000);
   expect(await adopted).toMatchObject({ kind: 'signal', signal: 15 });

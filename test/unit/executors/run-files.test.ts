@@ -69,14 +69,16 @@ describe('the exit record', () => {
 describe('the claim', () => {
   it('is made once', () => {
     expect(readRun(directory).claim).toBeUndefined();
-    expect(claimForAgent(directory)).toBe(true);
-    expect(claimForAgent(directory)).toBe(false);
-    expect(readRun(directory).claim).toEqual({ by: 'agent' });
+    expect(claimForAgent(directory, 'claim')).toBe(true);
+    expect(claimForAgent(directory, 'claim')).toBe(false);
+    expect(readRun(directory)).toMatchObject({ claim: { by: 'agent' }, leader: undefined });
+    expect(claimForAgent(directory, 'pid')).toBe(true);
+    expect(readRun(directory).leader).toBe('agent');
   });
 
   it('is a guardian’s when it is empty: only guardians create it before they fill it', () => {
     write('claim', '');
-    expect(claimForAgent(directory)).toBe(false);
+    expect(claimForAgent(directory, 'claim')).toBe(false);
     expect(readRun(directory).claim).toEqual({ by: 'guardian', who: undefined });
     write('claim', 'guardian 5 6 boot\n');
     expect(readRun(directory).claim).toEqual({ by: 'guardian', who: { pid: 5, birth: '6', boot: 'boot' } });

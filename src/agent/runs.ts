@@ -1,0 +1,93 @@
+import type { Executor, RunEnd } from '../executors/executor.js';
+import { Alarms } from './alarms.js';
+import { runOf } from './run.js';
+import type { Spool } from './spool.js';
+import type { AgentOptions, JobRecord, Pools } from './types.js';
+
+const DEFAULT_KILL_GRACE = 10;
+
+export interface RunsEvents {
+  started(id: string, run: number, pid: number): void;
+  ended(id: string, run: number, end: RunEnd): void;
+  /** Asks for the kill of a run that is over its time. @throws when that cannot be recorded: it is asked again */
+  overrun(id: string): void;
+}
+
+/** The runs of jobs: starts, adopts, limits and ends them. */
+export class Runs {
+  private readonly limits: Alarms;
+
+  constructor(
+    private readonly options: AgentOptions,
+    private readonly executor: Executor,
+    private readonly spool: Spool,
+    private readonly events: RunsEvents,
+  ) {
+    this.limits = new Alarms(options.clock);
+  }
+
+  start(record: JobRecord, pools: Pools): void {
+    const directory = this.directory(record);
+    this.limit(record, pools);
+    this.executor.start(runOf(record, directory, this.options), this.listen(record));
+    if (record.run > 1) void this.spool.remove(record.id, record.run - 1);
+  }
+
+  /** Takes over a run of the agent before this one, and its kill if that was under way. */
+  adopt(record: JobRecord, pools: Pools): void {
+    this.executor.adopt(this.directory(record), record.epoch ?? this.executor.epoch, this.listen(record));
+    if (record.wish) this.kill(record);
+    else this.limit(record, pools);
+  }
+
+  kill(record: JobRecord): void {
+    this.limits.cancel(record.id);
+    this.executor.kill(this.directory(record), graceOf(record));
+  }
+
+  stop(): void {
+    this.limits.clear();
+  }
+
+  private listen({ id, run }: JobRecord): { started(pid: number): void; ended(end: RunEnd): void } {
+    return {
+      started: (pid) => this.events.started(id, run, pid),
+      ended: (end) => {
+        this.limits.cancel(id);
+        this.events.ended(id, run, end);
+      },
+    };
+  }
+
+  /** The smaller one of the job's and the pool's runtime, counted from the start. */
+  private limit(record: JobRecord, pools: Pools): void {
+    const pool = pools[record.spec.pool];
+    const limits = [record.spec.runtime, pool?.max_runtime, pool?.runtime];
+    const seconds = Math.min(...limits.map((limit) => limit ?? Infinity));
+    const start = record.start_ts ?? this.now();
+    if (seconds !== Infinity)
+      this.limits.set(record.id, start + seconds, () => this.overrun(record.id, seconds));
+  }
+
+  private overrun(id: string, seconds: number): void {
+    const { log } = this.options;
+    log.warn({ job: id, runtime: seconds }, 'the job runs too long');
+    try {
+      this.events.overrun(id);
+    } catch (error) {
+      log.error({ err: error, job: id }, 'cannot record that the job runs too long, trying again');
+      this.limits.set(id, this.now() + 1, () => this.overrun(id, seconds));
+    }
+  }
+
+  private directory(record: JobRecord): string {
+    return this.spool.directory(record.id, record.run);
+  }
+
+  private now(): number {
+    return this.options.clock.now() / 1000;
+  }
+}
+
+/** Milliseconds between SIGTERM and SIGKILL. */
+export const graceOf = (record: JobRecord): number => (record.spec.kill_grace ?? DEFAULT_KILL_GRACE) * 1000;

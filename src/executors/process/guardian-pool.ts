@@ -1,0 +1,93 @@
+import type { Clock } from '../../lib/clock.js';
+import { Guardian, bashTooOld } from './guardian.js';
+import type { Programs } from './guardian.js';
+
+const IDLE_MS = 10_000;
+
+export interface PoolEvents<T> {
+  /** one line of the guardian that works for `owner`, see guardian.sh */
+  line(owner: T, text: string): void;
+  /** no guardian could be started for it; nothing has run */
+  refused(owner: T, error: string): void;
+  /** its guardian died */
+  lost(owner: T): void;
+}
+
+/** Guardians, one an owner; the idle ones are reused, last in first out, and let go after a while. */
+export class GuardianPool<T> {
+  private readonly working = new Map<Guardian, T>();
+  private readonly idle: { readonly guardian: Guardian; readonly since: number }[] = [];
+  private cancelReap: (() => void) | undefined;
+
+  constructor(
+    private readonly programs: Programs,
+    private readonly clock: Clock,
+    private readonly events: PoolEvents<T>,
+  ) {}
+
+  /** @throws the system error when there can be no more processes */
+  run(owner: T, directory: string): void {
+    const guardian = this.idle.pop()?.guardian ?? this.spawn();
+    this.working.set(guardian, owner);
+    guardian.run(directory);
+  }
+
+  stop(): void {
+    this.cancelReap?.();
+    for (const guardian of this.working.keys()) guardian.leave();
+    for (const { guardian } of this.idle) guardian.leave();
+    this.working.clear();
+    this.idle.length = 0;
+  }
+
+  private spawn(): Guardian {
+    const guardian: Guardian = new Guardian(this.programs, {
+      line: (text) => this.heard(guardian, text),
+      closed: (error) => this.closed(guardian, error),
+    });
+    return guardian;
+  }
+
+  private heard(guardian: Guardian, line: string): void {
+    const owner = this.working.get(guardian);
+    if (owner === undefined) return;
+    if (line.startsWith('ready ')) {
+      const problem = bashTooOld(line.slice(6));
+      if (problem !== undefined) this.dismiss(guardian, owner, problem);
+      return;
+    }
+    if (!line.startsWith('started ')) this.release(guardian);
+    this.events.line(owner, line);
+  }
+
+  private release(guardian: Guardian): void {
+    this.working.delete(guardian);
+    this.idle.push({ guardian, since: this.clock.now() });
+    this.cancelReap ??= this.clock.after(IDLE_MS, () => this.reap());
+  }
+
+  /** The least recently used ones are at the front. */
+  private reap(): void {
+    this.cancelReap = undefined;
+    while (this.idle[0] && this.idle[0].since + IDLE_MS <= this.clock.now())
+      this.idle.shift()?.guardian.leave();
+    const [next] = this.idle;
+    if (next) this.cancelReap = this.clock.after(next.since + IDLE_MS - this.clock.now(), () => this.reap());
+  }
+
+  private dismiss(guardian: Guardian, owner: T, problem: string): void {
+    this.working.delete(guardian);
+    guardian.leave();
+    this.events.refused(owner, problem);
+  }
+
+  private closed(guardian: Guardian, error: string | undefined): void {
+    const owner = this.working.get(guardian);
+    this.working.delete(guardian);
+    const at = this.idle.findIndex((entry) => entry.guardian === guardian);
+    if (at >= 0) this.idle.splice(at, 1);
+    if (owner === undefined) return;
+    if (error === undefined) this.events.lost(owner);
+    else this.events.refused(owner, `bash: ${error}`);
+  }
+}
