@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { textToBuffer } from '../lib/text.js';
 
 /** How much of a stream a job record holds. */
-export const TAIL_BYTES = 1024 * 1024;
+const TAIL_BYTES = 1024 * 1024;
 
 /** A directory name for any job id: readable when it can be, else a digest. Never longer than 100 bytes. */
-export function safeName(id: string): string {
+function safeName(id: string): string {
   if (/^\w[\w.:-]{0,99}$/.test(id)) return id;
   return `~${createHash('sha256').update(textToBuffer(id)).digest('hex').slice(0, 40)}`;
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../lib/clock.js';
 import type { AgentPort } from '../protocol/agent.js';
 import type { JobReason, JobSpec, JobState } from '../protocol/job.js';
 
-export type LogFunction = (fields: Record<string, unknown>, message: string) => void;
+type LogFunction = (fields: Record<string, unknown>, message: string) => void;
 
 /** The part of a pino logger the agent uses. */
 export interface Logger {

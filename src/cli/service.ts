@@ -11,7 +11,7 @@ import { exitCodes, type Context } from './context.js';
 import { serveControl } from './control.js';
 import { createEmbeddedAgent } from './embedded.js';
 import type { Log } from '../lib/log.js';
-import { createProgress, type Progress } from './progress.js';
+import { createProgress } from './progress.js';
 
 export interface ServiceOptions {
   readonly source: ConfigurationSource;
@@ -76,7 +76,7 @@ async function startAgent(options: ServiceOptions, stops: StopRequests): Promise
       if (!(error instanceof AgentLockedError)) {
         throw new UserError(`cannot start the embedded agent: ${describeError(error)}`, exitCodes.trouble);
       }
-      if (options.once) throw new UserError(`${error.message}`, exitCodes.trouble);
+      if (options.once) throw new UserError(error.message, exitCodes.trouble);
       if (!told)
         log.warn({ directory }, `${error.message.split(';')[0]}; standing by, taking over when it ends`);
       told = true;
@@ -332,5 +332,3 @@ class StopRequests {
     for (const resolve of waiting) resolve(stop);
   }
 }
-
-export type { Progress };

@@ -28,7 +28,7 @@ function mostSpecific(issue: Issue): Issue[] {
   const branches = issue.errors.filter((issues) => issues.some(({ path }) => path.length > 0));
   const [branch] = branches;
   if (branch === undefined || branches.length > 1) return [issue];
-  return branch.flatMap((inner) => mostSpecific({ ...inner, path: [...issue.path, ...inner.path] } as Issue));
+  return branch.flatMap((inner) => mostSpecific({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
 function describe(

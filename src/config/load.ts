@@ -10,9 +10,8 @@ import type { WatchDefinition } from './schema.js';
 import { emptyMap, type Mapping } from './tree.js';
 import { checkAnyWatch, validateWatches } from './validate.js';
 
-export { splitArguments, type Arguments } from './arguments.js';
+export { splitArguments } from './arguments.js';
 export { formatProblem, type Problem } from './problem.js';
-export type { LogLevel } from './root.js';
 
 /** A configuration without an error in it: what the watcher runs on. */
 export interface ResolvedConfig extends RootSettings {

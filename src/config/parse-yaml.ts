@@ -6,7 +6,6 @@ import {
   LineCounter,
   parseAllDocuments,
   type Document,
-  type ParsedNode,
   type YAMLError,
   type YAMLMap,
 } from 'yaml';
@@ -15,7 +14,7 @@ import { errorAt, type Problem } from './problem.js';
 import { scalar, type Location, type Mapping, type ScalarValue, type Tree } from './tree.js';
 import { MAX_DEPTH, MAX_NODES, refuseKey, TOO_DEEP, UnusableFile, type ParsedTree } from './unusable.js';
 
-type Doc = Document.Parsed<ParsedNode>;
+type Doc = Document.Parsed;
 
 /** YAML 1.2, one document. `null:` is the key "null"; `<<: *anchor` merges below the keys beside it. */
 export function parseYaml(text: string, file: string): ParsedTree {

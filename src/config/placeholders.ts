@@ -2,11 +2,9 @@
 export { renderJob } from './render-job.js';
 export {
   parseTemplate,
-  placeholdersIn,
   render,
   renderElement,
   RenderError,
   type Lookup,
-  type Placeholder,
   type PlaceholderValue,
 } from './template-text.js';

@@ -57,7 +57,7 @@ function withDefaults(
 }
 
 /** Keys of the original's `pools` section that are no pools; they have no meaning here. */
-const poolSettings = ['use_loadavg', 'wait_in_pool'];
+const poolSettings = new Set(['use_loadavg', 'wait_in_pool']);
 
 function poolTrees(section: Mapping, defaults: Mapping, problems: Problem[]): Mapping {
   const resolved = resolve(section, ['pools'], problems);
@@ -65,7 +65,7 @@ function poolTrees(section: Mapping, defaults: Mapping, problems: Problem[]): Ma
   for (const [name, { at }] of entries) {
     const path = ['pools', name];
     const value: Tree | undefined = valueOf(resolved, name);
-    if (poolSettings.includes(name) && !isMap(value)) {
+    if (poolSettings.has(name) && !isMap(value)) {
       problems.push(warningAt(at, path, `${name} does nothing here`, 'remove it'));
       entries.delete(name);
     } else if (isMap(value)) {

@@ -271,7 +271,6 @@ export const rootSchema = z.strictObject({
     .optional()
     .describe('level: trace, debug, info, warn, error, or the numbers of Python'),
 });
-export type RootConfig = z.infer<typeof rootSchema>;
 export type PoolConfig = z.infer<typeof poolSchema>;
 export type ClientConfig = z.infer<typeof clientSchema>;
 

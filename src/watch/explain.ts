@@ -15,21 +15,6 @@ export interface Rule {
   readonly detail: string;
 }
 
-export interface AttemptReport {
-  readonly step: number;
-  readonly state: string;
-  readonly attempt: number;
-  /** ms since the epoch */
-  readonly ended: number;
-  readonly marker: string;
-  readonly jobId?: string;
-  readonly command?: readonly string[];
-  readonly rc?: number;
-  readonly error?: string;
-  readonly stdout?: string;
-  readonly stderr?: string;
-}
-
 export interface Explanation {
   readonly watch: string;
   readonly file: string;

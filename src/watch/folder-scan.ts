@@ -39,8 +39,7 @@ const SLICE_MS = 5;
  * @throws the system error of opendir or readdir
  */
 export async function listFolder(path: string, onName: (name: string) => void): Promise<void> {
-  // the published types want a string; Node takes the Buffer that a name of any bytes needs
-  const directory = opendirSync(bytesToBuffer(path) as unknown as string, {
+  const directory = opendirSync(bytesToBuffer(path), {
     encoding: 'latin1' as BufferEncoding,
     bufferSize: 1024,
   });
@@ -62,7 +61,7 @@ const LOCAL_TYPES = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x2fc12
 
 export function hasReliableMtime(path: string): boolean {
   try {
-    return LOCAL_TYPES.has(Number(statfsSync(bytesToBuffer(path)).type));
+    return LOCAL_TYPES.has(statfsSync(bytesToBuffer(path)).type);
   } catch {
     return false;
   }

@@ -71,7 +71,7 @@ export function createHints(listener: HintListener): Hints {
     close() {
       overflow.listeners.delete(listener);
       stopAwaiting();
-      for (const folder of [...watchers.keys()]) remove(folder);
+      for (const folder of watchers.keys()) remove(folder);
     },
   };
 }

@@ -51,6 +51,7 @@ export class Journey {
   #scanWanted = true;
   #thorough = true;
   #nextScan = 0;
+  #nextRefresh = Infinity;
   /** something happened since the last plan */
   #news = true;
   #wakeAt = 0;
@@ -172,9 +173,11 @@ export class Journey {
     const { clock } = this.ports;
     try {
       await this.#observe(clock.now());
+      if (clock.now() >= this.#nextRefresh) await this.#tracker.refresh();
       await this.#record();
       if (this.#news || clock.now() >= this.#wakeAt) await this.#advance();
-      return Math.min(this.#wakeAt, this.#nextScan);
+      this.#nextRefresh = this.#tracker.size > 0 ? clock.now() + this.watch.refresh * 1000 : Infinity;
+      return Math.min(this.#wakeAt, this.#nextScan, this.#nextRefresh);
     } catch (error) {
       // a turn handles what can be expected; the next scan starts from what is there
       this.ports.log.error({ watch: this.watch.name, err: error }, `${describeError(error)}; looking again`);

@@ -158,7 +158,7 @@ export class MarkerStore implements RecordStore {
 
   *list(folder: string): Iterable<RecordRef> {
     const watch = textToBytes(this.watch);
-    for (const stem of [...this.#stems(folder).keys()]) {
+    for (const stem of this.#stems(folder).keys()) {
       const name = parseMarkerName(watch, `${stem}.done`)!;
       const file = isShortened(stem)
         ? this.#fileOfShortened(folder, name.step, stem)

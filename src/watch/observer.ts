@@ -118,7 +118,7 @@ export class Observer {
       const subfolders = await this.#scanFolder(folder, now, { first, thorough });
       if (this.watch.recursive) pending.push(...subfolders);
     }
-    for (const folder of [...this.#folders.keys()]) if (!visited.has(folder)) this.#dropFolder(folder);
+    for (const folder of this.#folders.keys()) if (!visited.has(folder)) this.#dropFolder(folder);
   }
 
   /** Follows a hint about one name: it brought nothing new, a change, or the need to scan whole folders. */
@@ -321,7 +321,7 @@ export class Observer {
 
   #dropFolder(folder: string): void {
     this.#folders.delete(folder);
-    for (const bytes of [...this.#seen.keys()]) if (parent(bytes) === folder) this.#seen.delete(bytes);
+    for (const bytes of this.#seen.keys()) if (parent(bytes) === folder) this.#seen.delete(bytes);
     this.#sorted = undefined;
     this.store.drop(bytesToText(folder));
     this.events.folderGone(folder);

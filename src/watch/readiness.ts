@@ -1,5 +1,5 @@
 import type { WatchDefinition } from '../config/schema.js';
-import { identityKey, milliseconds } from './identity.js';
+import { identityKey } from './identity.js';
 import type { Evidence, ObservedFile, PlanInput } from './observation.js';
 import { unitIdentity } from './progress.js';
 import type { Unit } from './unit.js';
@@ -75,7 +75,3 @@ function judgeCheck(evidence: Evidence | undefined, now: number): Readiness {
 /** ms until the next look at something that was not so: quick at first, then ever slower, at most `longest`. */
 export const probeDelay = (tries: number, longest: number): number =>
   Math.min(10 * 2 ** Math.min(tries, 30), longest);
-
-/** The newest time a file was touched, ms. */
-export const touchedAt = (file: ObservedFile): number =>
-  Math.max(milliseconds(file.stat.mtimeNs), milliseconds(file.stat.ctimeNs));

@@ -31,7 +31,7 @@ export class Reporter {
 
   /** Only these files still have problems. */
   keepFiles(isTroubled: (path: string) => boolean): void {
-    for (const path of [...this.#files.keys()]) if (!isTroubled(path)) this.#files.delete(path);
+    for (const path of this.#files.keys()) if (!isTroubled(path)) this.#files.delete(path);
   }
 
   get problems(): string[] {

@@ -66,13 +66,16 @@ export class Turns {
   #run(): void {
     this.#cancelTimer?.();
     this.#timerAt = Infinity;
-    this.#running = this.turn().then((wakeAt) => {
-      this.#running = undefined;
-      this.#endedAt = this.clock.now();
-      const wanted = this.#wanted;
-      this.#wanted = false;
-      if (wanted) this.want();
-      this.#within(Math.max(wakeAt - this.clock.now(), 1));
-    });
+    this.#running = this.#runTurn();
+  }
+
+  async #runTurn(): Promise<void> {
+    const wakeAt = await this.turn();
+    this.#running = undefined;
+    this.#endedAt = this.clock.now();
+    const wanted = this.#wanted;
+    this.#wanted = false;
+    if (wanted) this.want();
+    this.#within(Math.max(wakeAt - this.#endedAt, 1));
   }
 }

@@ -43,7 +43,7 @@ export class Watcher {
     const wanted = new Map(watches.map((watch) => [watch.name, watch]));
     const removed: string[] = [];
     const changed: string[] = [];
-    for (const [name, runner] of [...this.#runners]) {
+    for (const [name, runner] of this.#runners) {
       const next = wanted.get(name);
       if (next === undefined) removed.push(name);
       else if (!isDeepStrictEqual(next, runner.watch)) changed.push(name);
@@ -109,11 +109,8 @@ export class Watcher {
   /** Nothing new is submitted; the jobs of services are ended, all others run on and are recorded. */
   async drain(): Promise<void> {
     for (const runner of this.#runners.values()) runner.stopSubmitting();
-    await Promise.all(
-      [...this.#runners.values()].map((runner) =>
-        runner instanceof Services ? runner.killJobs() : undefined,
-      ),
-    );
+    const services = [...this.#runners.values()].filter((runner) => runner instanceof Services);
+    await Promise.all(services.map((runner) => runner.killJobs()));
   }
 
   /** Records the results at hand; resolves when that is done. */

@@ -186,6 +186,17 @@ function running(bench: () => Bench): void {
     expect(job).toMatchObject({ state: 'failed', rc: -number, signal: `SIG${signal}`, reason: 'signal' });
   });
 
+  it('tells exit codes and signals apart every time', async () => {
+    const endings = ['exit 137', 'kill -9 $$', 'exit 143', 'kill -15 $$', 'exit 130', 'kill -2 $$', 'exit 0'];
+    const wanted = [137, -9, 143, -15, 130, -2, 0];
+    const ids = Array.from({ length: 210 }, (_, i) => `e${i}`);
+    await bench().agent.submit(
+      ids.map((id, i) => ({ key: 'k', spec: { id, pool: 'p', args: ['sh', '-c', endings[i % 7]!] } })),
+    );
+    const jobs = await Promise.all(ids.map((id) => bench().finished(id)));
+    expect(jobs.filter((job, i) => job.rc !== wanted[i % 7] || job.reason === 'lost')).toEqual([]);
+  });
+
   it('is not disturbed by being stopped and continued', async () => {
     const { id } = await bench().submit({ args: ['sh', '-c', 'kill -STOP $$; exit 3'] });
     const { pid } = await bench().running(id);
