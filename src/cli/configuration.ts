@@ -1,4 +1,7 @@
 import { formatProblem, load, splitArguments, type Problem, type ResolvedConfig } from '../config/load.js';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { nearest } from '../config/nearest.js';
 import { UserError } from '../lib/errors.js';
 import type { Context } from './context.js';
 
@@ -12,6 +15,24 @@ export function configurationSource(args: readonly string[], context: Context): 
   const { files, overrides } = splitArguments(args);
   const fallback = (context.env['MEESEEKS_WATCH_CONF'] ?? '').split(':').filter((file) => file !== '');
   return { files: files.length > 0 ? files : fallback, overrides };
+}
+
+/** A misspelt command would be taken for a configuration file. */
+export function refuseMisspeltCommand(
+  files: readonly string[],
+  commands: readonly string[],
+  context: Context,
+): void {
+  const [first] = files;
+  if (
+    first === undefined ||
+    first.includes('/') ||
+    first.includes('.') ||
+    existsSync(resolve(context.cwd, first))
+  )
+    return;
+  const near = nearest(first, commands);
+  if (near !== undefined) throw new UserError(`no command or file is named ${first}; did you mean ${near}?`);
 }
 
 /** @throws UserError when there is nothing to load, or any error, after printing all of them */

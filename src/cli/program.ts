@@ -6,12 +6,23 @@ import { explainCommand } from './commands/explain.js';
 import { planCommand } from './commands/plan.js';
 import { resetCommand, type ResetKind } from './commands/reset.js';
 import { statusCommand } from './commands/status.js';
-import { configurationSource, loadConfiguration } from './configuration.js';
+import { configurationSource, loadConfiguration, refuseMisspeltCommand } from './configuration.js';
 import { exitCodes, type Context } from './context.js';
 import { createLogger, type LogFormat } from './logger.js';
 import { runService } from './service.js';
 import { stateDirectory } from './state-directory.js';
 
+const commandNames = [
+  'run',
+  'plan',
+  'explain',
+  'validate',
+  'schema',
+  'status',
+  'retry',
+  'forget',
+  'mark-done',
+];
 const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
 const epilogue = `Configuration files are JSON (comments allowed) or YAML; they are merged left to right, then key=value:
@@ -206,6 +217,7 @@ const withFilter = <T>(y: Argv<T>) =>
 
 function configured(args: readonly string[], context: Context) {
   const source = configurationSource(args.map(String), context);
+  refuseMisspeltCommand(source.files, commandNames, context);
   return { source, config: loadConfiguration(source, context) };
 }
 

@@ -186,7 +186,7 @@ export const watchSchema = z.looseObject({
   store: z
     .enum(['marker', 'sqlite', 'xattr'], { error: '"marker", "sqlite" or "xattr"' })
     .default('marker')
-    .describe('where results are recorded'),
+    .describe('where results are recorded; only marker works yet'),
   events: flag
     .default(true)
     .describe('use file-system events; false relies on rescan alone (network mounts)'),

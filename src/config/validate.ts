@@ -32,6 +32,7 @@ function validateWatch({ tree, path, at, complete }: ExpandedWatch, unknown: Unk
     ...checkJobs(tree, path),
     ...checkLists(tree, path),
     ...checkFileset(tree, path),
+    ...checkStore(tree, path),
     ...checkCaptureNames(tree, path),
     ...placeholders.problems,
   ];
@@ -53,6 +54,14 @@ function checkRequired(tree: Mapping, path: Path, at: Location): Problem[] {
     problems.push(absentAt(at, [...path, 'jobs'], 'missing; expected a list of job specs', hint));
   }
   return problems;
+}
+
+/** The other stores of the contract have their port (watch/record-store.ts) and no implementation yet. */
+function checkStore(tree: Mapping, path: Path): Problem[] {
+  const store = valueOf(tree, 'store');
+  if (store?.kind !== 'scalar' || (store.value !== 'sqlite' && store.value !== 'xattr')) return [];
+  const hint = 'leave it out to record results in marker files; state_path keeps them away from the data';
+  return [errorAt(store.at, [...path, 'store'], `${store.value} cannot be used yet`, hint)];
 }
 
 function checkJobs(tree: Mapping, path: Path): Problem[] {
