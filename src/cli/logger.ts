@@ -1,33 +1,42 @@
-import { pino, destination, type Logger } from 'pino';
-import pretty from 'pino-pretty';
+import { pino, stdTimeFunctions, type Logger } from 'pino';
+import { prettyFactory } from 'pino-pretty';
 import { printable } from '../lib/text.js';
 
 export type LogFormat = 'pretty' | 'json' | 'auto';
 
-/** Structured logs on standard error; pretty lines for a person at a terminal. */
-export function createLogger(options: { level: string; format: LogFormat; isTerminal: boolean }): Logger {
-  const isPretty = options.format === 'pretty' || (options.format === 'auto' && options.isTerminal);
-  const stream = isPretty
-    ? pretty({
-        destination: 2,
-        sync: true,
-        colorize: options.isTerminal,
-        translateTime: 'SYS:HH:MM:ss',
-        ignore: options.level === 'debug' || options.level === 'trace' ? 'pid,hostname' : ignoredFields,
-        messageFormat: (log, messageKey) => {
-          const watch = typeof log['watch'] === 'string' ? `${printable(log['watch'])}: ` : '';
-          return `${watch}${String(log[messageKey])}`;
-        },
-      })
-    : destination({ dest: 2, sync: true });
+export interface LoggerOptions {
+  readonly level: string;
+  readonly format: LogFormat;
+  readonly isTerminal: boolean;
+  readonly write: (text: string) => void;
+}
+
+/** What the message already says is left out of the pretty lines, unless somebody debugs. */
+const quietFields =
+  'pid,hostname,name,watch,file,step,attempt,job,rc,reason,path,folder,error,jobs,agent,watches,files,directory,added,removed,changed';
+
+/** Structured logs, one JSON object a line; pretty lines for a person at a terminal. */
+export function createLogger({ level, format, isTerminal, write }: LoggerOptions): Logger {
+  const isPretty = format === 'pretty' || (format === 'auto' && isTerminal);
   return pino(
-    {
-      level: options.level,
-      base: { name: 'meeseeks-watch', pid: process.pid },
-      timestamp: pino.stdTimeFunctions.isoTime,
-    },
-    stream,
+    { level, base: { name: 'meeseeks-watch', pid: process.pid }, timestamp: stdTimeFunctions.isoTime },
+    { write: isPretty ? prettyWriter(level, isTerminal, write) : write },
   );
 }
 
-const ignoredFields = 'pid,hostname,name,watch,file,step,attempt,job,rc,reason,path,folder,error,jobs';
+function prettyWriter(
+  level: string,
+  colorize: boolean,
+  write: (text: string) => void,
+): (line: string) => void {
+  const pretty = prettyFactory({
+    colorize,
+    translateTime: 'SYS:HH:MM:ss',
+    ignore: level === 'debug' || level === 'trace' ? 'pid,hostname' : quietFields,
+    messageFormat: (log, messageKey) => {
+      const watch = typeof log['watch'] === 'string' ? `${printable(log['watch'])}: ` : '';
+      return `${watch}${String(log[messageKey])}`;
+    },
+  });
+  return (line) => write(pretty(line));
+}

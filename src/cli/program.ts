@@ -9,6 +9,7 @@ import { statusCommand } from './commands/status.js';
 import { configurationSource, loadConfiguration, refuseMisspeltCommand } from './configuration.js';
 import { exitCodes, type Context } from './context.js';
 import { createLogger, type LogFormat } from './logger.js';
+import { createProgress } from './progress.js';
 import { runService } from './service.js';
 import { stateDirectory } from './state-directory.js';
 
@@ -234,7 +235,9 @@ interface RunArguments {
 async function runCommand(argv: RunArguments, context: Context): Promise<number> {
   const { source, config } = configured(argv.arguments, context);
   if (argv.dryRun) return planCommand(config, source, argv.json, context);
+  const progress = createProgress(context);
   const log = createLogger({
+    write: (text) => progress.write(text),
     level: argv.logLevel ?? config.logLevel ?? 'info',
     format: argv.json ? 'json' : argv.logFormat,
     isTerminal: context.isTerminal,
@@ -247,6 +250,7 @@ async function runCommand(argv: RunArguments, context: Context): Promise<number>
     once: argv.once,
     watchConfig: argv.watchConfig,
     log,
+    progress,
     context,
   });
 }

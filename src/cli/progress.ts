@@ -3,45 +3,49 @@ import type { Context } from './context.js';
 
 export interface Progress {
   turn(watch: string, counts: PlanCounts): void;
+  /** Writes a line of the log above the progress line. */
+  write(text: string): void;
   done(): void;
 }
 
 /** Fewer files than this need no progress line. */
 const LONG_BACKLOG = 50;
 const EVERY_MS = 200;
+const CLEAR = '\r\u001b[K';
 
 /** On a terminal, one line that follows a long backlog: how many are done, running, failed. It goes away when all is done. */
-export function createProgress(context: Context, once: boolean): Progress {
-  if (!context.isTerminal) return { turn: () => undefined, done: () => undefined };
+export function createProgress(context: Context): Progress {
+  if (!context.isTerminal) return { turn: () => undefined, write: context.err, done: () => undefined };
   const byWatch = new Map<string, PlanCounts>();
   let last = 0;
-  let shown = false;
-  const clear = (): void => {
-    if (shown) context.err('\r\u001b[K');
-    shown = false;
+  let shown = '';
+  const show = (line: string): void => {
+    if (line !== shown) context.err(`${CLEAR}${line}`);
+    shown = line;
   };
   return {
     turn(watch, counts) {
       byWatch.set(watch, counts);
       const now = context.clock.now();
-      const line = progressLine([...byWatch.values()], once);
-      if (line === undefined) return clear();
-      if (now - last < EVERY_MS) return;
+      const line = progressLine([...byWatch.values()]);
+      if (line !== '' && now - last < EVERY_MS) return;
       last = now;
-      context.err(`\r\u001b[K${line.slice(0, context.columns - 1)}`);
-      shown = true;
+      show(line.slice(0, context.columns - 1));
     },
-    done: clear,
+    write: (text) => context.err(shown === '' ? text : `${CLEAR}${text}${shown}`),
+    done: () => show(''),
   };
 }
 
-/** undefined when there is nothing worth a line. */
-export function progressLine(all: readonly PlanCounts[], once: boolean): string | undefined {
-  const sum = (key: 'files' | 'done' | 'failed' | 'running' | 'waiting'): number =>
+/** Empty when there is nothing worth a line: few files, or none that could run now. */
+export function progressLine(all: readonly PlanCounts[]): string {
+  const sum = (key: 'files' | 'done' | 'failed' | 'killed' | 'running' | 'ready'): number =>
     all.reduce((total, counts) => total + counts[key], 0);
-  const left = sum('files') - sum('done') - sum('failed');
-  if (sum('files') < LONG_BACKLOG || (sum('running') === 0 && !once) || left <= 0) return undefined;
-  const percent = Math.floor((100 * (sum('done') + sum('failed'))) / sum('files'));
-  const failed = sum('failed') > 0 ? `, ${sum('failed').toLocaleString('en')} failed` : '';
-  return `${percent}%  ${sum('done').toLocaleString('en')} of ${sum('files').toLocaleString('en')} files done, ${sum('running').toLocaleString('en')} in flight${failed}`;
+  const left = sum('ready') + sum('running');
+  if (sum('files') < LONG_BACKLOG || left === 0) return '';
+  const done = sum('done') + sum('failed') + sum('killed');
+  const percent = Math.floor((100 * done) / (done + left));
+  const number = (n: number): string => n.toLocaleString('en');
+  const failed = sum('failed') > 0 ? `, ${number(sum('failed'))} failed` : '';
+  return `${percent}%  ${number(sum('done'))} done, ${number(sum('ready'))} ready, ${number(sum('running'))} running${failed}`;
 }

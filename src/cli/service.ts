@@ -11,7 +11,7 @@ import { exitCodes, type Context } from './context.js';
 import { serveControl } from './control.js';
 import { createEmbeddedAgent } from './embedded.js';
 import type { Log } from '../lib/log.js';
-import { createProgress } from './progress.js';
+import type { Progress } from './progress.js';
 
 export interface ServiceOptions {
   readonly source: ConfigurationSource;
@@ -20,6 +20,7 @@ export interface ServiceOptions {
   readonly once: boolean;
   readonly watchConfig: boolean;
   readonly log: Log;
+  readonly progress: Progress;
   readonly context: Context;
 }
 
@@ -86,9 +87,8 @@ async function startAgent(options: ServiceOptions, stops: StopRequests): Promise
 }
 
 async function withAgent(options: ServiceOptions, embedded: Embedded, stops: StopRequests): Promise<number> {
-  const { config, directory, log, context } = options;
+  const { config, directory, log, progress, context } = options;
   const ledger = openLedger(directory);
-  const progress = createProgress(context, options.once);
   const failures = { count: 0 };
   const unsubscribe = embedded.agent.onJob((job) => {
     if ((job.state === 'failed' || job.state === 'killed') && !job.active) failures.count++;

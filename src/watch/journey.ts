@@ -9,7 +9,7 @@ import type { Ledger } from './ledger.js';
 import { MarkerStore } from './marker-store.js';
 import type { PlanInput } from './observation.js';
 import { isMissing, Observer } from './observer.js';
-import { plan, type Action, type Plan, type PlanCounts } from './plan.js';
+import { noCounts, plan, type Action, type Plan, type PlanCounts } from './plan.js';
 import { Prober } from './prober.js';
 import { Recorder } from './recorder.js';
 import { absolute } from './render.js';
@@ -150,6 +150,13 @@ export class Journey {
     return this.#tracker.size;
   }
 
+  /** The counts of now: those of the last plan, and which of its jobs run. */
+  get counts(): PlanCounts {
+    const counts = this.#plan?.counts ?? noCounts;
+    const { running, size } = this.#tracker;
+    return { ...counts, ready: (this.#plan?.held ?? 0) + size - running, running };
+  }
+
   get problems(): string[] {
     return this.#reporter.problems;
   }
@@ -190,7 +197,7 @@ export class Journey {
   async #observe(now: number): Promise<void> {
     const hinted = this.#hinted;
     this.#hinted = new Map();
-    if (this.#scanWanted || now >= this.#nextScan) await this.#scan(now);
+    if (this.#scanWanted || this.#isScanDue(now)) await this.#scan(now);
     if (hinted.size > 0 && this.#prober.hint()) this.#news = true;
     let scanFolders = false;
     for (const [folder, names] of hinted) {
@@ -202,6 +209,10 @@ export class Journey {
     }
     if (scanFolders) await this.#observer.scan(now, false);
   }
+
+  /** Also when the clock was set back. */
+  #isScanDue = (now: number): boolean =>
+    now >= this.#nextScan || this.#nextScan - now > this.watch.rescan * 1000;
 
   async #scan(now: number): Promise<void> {
     const thorough = this.#thorough || this.watch.updated || !this.watch.events;
@@ -243,7 +254,7 @@ export class Journey {
     const probeAgain = next.actions.some(isProbe) ? clock.now() + PROBE_AGAIN_MS : Infinity;
     const blocked = this.#recorder.blockedUntil > 0 ? this.#recorder.blockedUntil : Infinity;
     this.#wakeAt = Math.min(next.wakeAt, probeAgain, blocked, ...this.#refusedUntil.values());
-    this.ports.onTurn(this.watch.name, { ...next.counts, ready: 0, running: this.#tracker.size });
+    this.ports.onTurn(this.watch.name, this.counts);
   }
 
   #makePlan(): Plan {

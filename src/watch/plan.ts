@@ -46,15 +46,29 @@ export interface Plan {
 
 export interface PlanCounts {
   readonly files: number;
+  /** not eligible, not ready, or between two attempts */
   readonly waiting: number;
+  /** could run: queued for a slot, or about to be submitted */
   readonly ready: number;
   readonly running: number;
+  /** units processed */
   readonly done: number;
   readonly failed: number;
   readonly killed: number;
   /** ms since the epoch of the next rerun, if any */
   readonly nextRetry: number | undefined;
 }
+
+export const noCounts: PlanCounts = {
+  files: 0,
+  waiting: 0,
+  ready: 0,
+  running: 0,
+  done: 0,
+  failed: 0,
+  killed: 0,
+  nextRetry: undefined,
+};
 
 type Verdict =
   | { readonly kind: 'finished'; readonly how: Finished['how'] }
@@ -113,8 +127,8 @@ export function plan(watch: WatchDefinition, input: PlanInput): Plan {
     held,
     counts: {
       files: input.files.length,
-      waiting: waiting.length + held,
-      ready: actions.filter((action) => action.kind === 'submit').length,
+      waiting: waiting.length,
+      ready: held + actions.length,
       running: running.length,
       done: ended.done,
       failed: ended.failed,

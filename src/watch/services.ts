@@ -34,6 +34,7 @@ export class Services {
   #turn: Promise<void> = Promise.resolve();
   #running = true;
   #awayReported = false;
+  #wakeAt = Infinity;
   #onEnd: () => void = () => undefined;
 
   constructor(
@@ -142,12 +143,13 @@ export class Services {
       if (action.kind === 'start') await this.#startService(service);
       if (action.kind === 'wait') wakeAt = Math.min(wakeAt, action.until);
     }
-    this.ports.onTurn(this.watch.name, this.counts(wakeAt));
+    this.#wakeAt = wakeAt;
+    this.ports.onTurn(this.watch.name, this.counts);
     if (wakeAt !== Infinity)
       this.#cancelTimer = this.ports.clock.after(wakeAt - this.ports.clock.now(), () => this.#want());
   }
 
-  counts(nextRetry = Infinity): PlanCounts {
+  get counts(): PlanCounts {
     const count = (state: ServiceState['state']): number =>
       this.#services.filter((s) => s.state.state === state).length;
     return {
@@ -158,7 +160,7 @@ export class Services {
       done: 0,
       failed: 0,
       killed: count('killed'),
-      nextRetry: nextRetry === Infinity ? undefined : nextRetry,
+      nextRetry: this.#wakeAt === Infinity ? undefined : this.#wakeAt,
     };
   }
 

@@ -26,6 +26,8 @@ const RESUBMIT_LONGEST_MS = 30_000;
 export class Tracker {
   readonly #byPath = new Map<string, InFlight & { readonly submission: Submission }>();
   readonly #byJob = new Map<string, Submission>();
+  /** ids of jobs that a pool works on, for the counts */
+  readonly #running = new Set<string>();
   #finished: Finished[] = [];
   #unsent: NewSubmission[] = [];
   #resubmitDelay = RESUBMIT_FIRST_MS;
@@ -45,6 +47,10 @@ export class Tracker {
 
   get size(): number {
     return this.#byPath.size;
+  }
+
+  get running(): number {
+    return this.#running.size;
   }
 
   inFlight(path: string): InFlight | undefined {
@@ -75,6 +81,8 @@ export class Tracker {
   /** A job changed; jobs of others are ignored. */
   noticed(job: Job): void {
     const submission = this.#byJob.get(job.id);
+    if (submission !== undefined && job.state === 'running') this.#running.add(job.id);
+    else this.#running.delete(job.id);
     if (submission === undefined || !isFinished(job.state) || job.active) return;
     if (job.key !== submission.key) return;
     this.#byJob.delete(job.id);
@@ -95,13 +103,26 @@ export class Tracker {
 
   /** Submits; what the agent refuses is returned with its reason. An agent that is away is tried again by itself. */
   async submit(news: readonly NewSubmission[]): Promise<{ submission: Submission; error: string }[]> {
-    if (news.length === 0) return [];
+    const fresh: NewSubmission[] = [];
+    const refused: { submission: Submission; error: string }[] = [];
+    const ids = new Set<string>();
+    for (const next of news) {
+      const { submission } = next;
+      if (!ids.has(submission.jobId) && !this.#byJob.has(submission.jobId)) fresh.push(next);
+      else
+        refused.push({
+          submission,
+          error: `job id ${submission.jobId} is in use by another file; make it unique, e.g. with %(filename)s`,
+        });
+      ids.add(submission.jobId);
+    }
+    if (fresh.length === 0) return refused;
     this.ledger.intend(
-      news.map((n) => n.submission),
+      fresh.map((n) => n.submission),
       this.clock.now(),
     );
-    for (const { submission } of news) this.#add(submission);
-    return this.#send(news);
+    for (const { submission } of fresh) this.#add(submission);
+    return [...refused, ...(await this.#send(fresh))];
   }
 
   /** The result is recorded (or needs no record): forget the job, here and at the agent. */

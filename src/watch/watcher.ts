@@ -17,7 +17,6 @@ export class Watcher {
   readonly #runners = new Map<string, Runner>();
   /** removed watches whose jobs are still followed until they are recorded */
   readonly #retired = new Set<Runner>();
-  readonly #counts = new Map<string, PlanCounts>();
   readonly #ports: JourneyPorts;
   #onSettled: (() => void) | undefined;
 
@@ -25,7 +24,6 @@ export class Watcher {
     this.#ports = {
       ...ports,
       onTurn: (name, counts) => {
-        this.#counts.set(name, counts);
         ports.onTurn(name, counts);
         this.#dismissRetired();
         this.#checkSettled();
@@ -63,16 +61,7 @@ export class Watcher {
     return [...this.#runners.values()].map((runner) => ({
       name: runner.watch.name,
       path: runner.watch.path,
-      ...(this.#counts.get(runner.watch.name) ?? {
-        files: 0,
-        waiting: 0,
-        ready: 0,
-        running: 0,
-        done: 0,
-        failed: 0,
-        killed: 0,
-        nextRetry: undefined,
-      }),
+      ...runner.counts,
       problems: runner instanceof Journey ? runner.problems : [],
     }));
   }
@@ -135,7 +124,6 @@ export class Watcher {
   async #retire(name: string): Promise<void> {
     const runner = this.#runners.get(name)!;
     this.#runners.delete(name);
-    this.#counts.delete(name);
     runner.stopSubmitting();
     if (runner instanceof Services) await runner.killJobs();
     this.#retired.add(runner);

@@ -26,14 +26,16 @@ export async function statusCommand(
 
 function describe(status: ServiceStatus, context: Context): string {
   const now = context.clock.now();
-  const header = ['watch', 'files', 'waiting', 'running', 'done', 'failed', 'next retry'];
+  const header = ['watch', 'files', 'waiting', 'ready', 'running', 'done', 'failed', 'killed', 'next retry'];
   const rows = status.watches.map((watch) => [
     printable(watch.name),
     String(watch.files),
     String(watch.waiting),
+    String(watch.ready),
     String(watch.running),
     String(watch.done),
-    String(watch.failed + watch.killed),
+    String(watch.failed),
+    String(watch.killed),
     watch.nextRetry === undefined || watch.nextRetry === null ? '' : moment(watch.nextRetry, now),
   ]);
   const problems = status.watches.flatMap((watch) =>
@@ -41,7 +43,7 @@ function describe(status: ServiceStatus, context: Context): string {
   );
   return [
     `running for ${duration(now - status.started * 1000)}, process ${status.pid}, ${status.agent}`,
-    table([header, ...rows], new Set([1, 2, 3, 4, 5]), context.columns),
+    table([header, ...rows], new Set([1, 2, 3, 4, 5, 6, 7]), context.columns),
     ...problems,
     '',
   ].join('\n');

@@ -1,0 +1,3 @@
+# feed.sh: stands for a receiver that runs for ever
+echo "up $$" >> feed.log
+exec sleep 1000
