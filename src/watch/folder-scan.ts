@@ -1,4 +1,4 @@
-import { opendirSync, statfsSync, statSync, type BigIntStats } from 'node:fs';
+import { lstatSync, opendirSync, statfsSync, statSync, type BigIntStats } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hasCode } from '../lib/errors.js';
 import { bytesToBuffer } from '../lib/text.js';
@@ -21,6 +21,15 @@ export function look(path: string): Looked {
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other';
   if (kind === 'other') return { kind };
   return { kind, stat: toFileStat(stats), mode: Number(stats.mode) };
+}
+
+/** Links to folders are not followed downwards: they may lead back up. @param path bytes */
+export function isLink(path: string): boolean {
+  try {
+    return lstatSync(bytesToBuffer(path)).isSymbolicLink();
+  } catch {
+    return false;
+  }
 }
 
 const toFileStat = (stats: BigIntStats): FileStat => ({

@@ -2,7 +2,7 @@ import type { WatchDefinition } from '../config/schema.js';
 import type { Clock } from '../lib/clock.js';
 import { describeError } from '../lib/errors.js';
 import type { Log } from '../lib/log.js';
-import { bytesToBuffer, printable } from '../lib/text.js';
+import { bytesToBuffer, printable, textToBytes } from '../lib/text.js';
 import type { AgentPort } from '../protocol/agent.js';
 import { createHints, type Hints } from './hints.js';
 import type { Ledger } from './ledger.js';
@@ -14,7 +14,7 @@ import { Prober } from './prober.js';
 import { Recorder } from './recorder.js';
 import { absolute } from './render.js';
 import { Reporter } from './reporter.js';
-import { compileSelector } from './select.js';
+import { baseName, compileSelector } from './select.js';
 import { Tracker } from './tracker.js';
 import { Turns } from './turns.js';
 
@@ -59,12 +59,14 @@ export class Journey {
   #stopped = false;
   #plan: Plan | undefined;
   readonly #refusedUntil = new Map<string, number>();
+  readonly #rootName: string;
 
   constructor(
     readonly watch: WatchDefinition,
     private readonly ports: JourneyPorts,
   ) {
     const { agent, ledger, clock, log } = ports;
+    this.#rootName = textToBytes(baseName(watch.path!));
     const wake = (): void => {
       this.#news = true;
       this.#turns.want();
@@ -332,7 +334,9 @@ export class Journey {
   }
 
   #hint(folder: string, name: string | undefined, kind: 'rename' | 'change'): void {
-    if (name === undefined) return this.rescan();
+    // the kernel names the watched directory itself when it is removed or renamed
+    if (name === undefined || (folder === '' && kind === 'rename' && name === this.#rootName))
+      return this.rescan();
     // temporary names of our own markers
     if (name.startsWith('._') && name.endsWith('.tmp')) return;
     let names = this.#hinted.get(folder);

@@ -1,7 +1,7 @@
 import type { WatchDefinition } from '../config/schema.js';
 import { hasCode } from '../lib/errors.js';
 import { bytesToText, textToBytes } from '../lib/text.js';
-import { hasReliableMtime, listFolder, look } from './folder-scan.js';
+import { hasReliableMtime, isLink, listFolder, look } from './folder-scan.js';
 import { identityOf, isOtherFile, type FileStat } from './identity.js';
 import type { Finished, ObservedFile } from './observation.js';
 import type { RecordStore } from './record-store.js';
@@ -30,6 +30,12 @@ interface Folder {
   trusted: boolean;
 }
 
+interface Listed {
+  readonly subfolders: string[];
+  /** false when a name could not be looked at (a dangling link, no permission): it is tried again at every scan */
+  readonly complete: boolean;
+}
+
 export interface ObserverEvents {
   /** a path cannot be looked at; reported again only after it was fine in between */
   trouble(path: string, error: unknown): void;
@@ -47,6 +53,8 @@ const MTIME_GRANULARITY_MS = 2000;
  */
 export class Observer {
   readonly #seen = new Map<string, Seen>();
+  /** the same by folder, so that a look at a folder costs what is in it */
+  readonly #byFolder = new Map<string, Set<Seen>>();
   readonly #folders = new Map<string, Folder>();
   readonly #troubled = new Set<string>();
   readonly #root: string;
@@ -165,9 +173,9 @@ export class Observer {
     const listed = await this.#list(folder, full, now, options);
     if (listed === undefined) return [];
     const age = now - Number(here.stat.mtimeNs / 1_000_000n);
-    const trusted = age > MTIME_GRANULARITY_MS && hasReliableMtime(full);
+    const trusted = listed.complete && age > MTIME_GRANULARITY_MS && hasReliableMtime(full);
     this.#folders.set(folder, { bytes: folder, mtimeNs: here.stat.mtimeNs, inode: here.stat.inode, trusted });
-    return listed;
+    return listed.subfolders;
   }
 
   async #list(
@@ -175,7 +183,7 @@ export class Observer {
     full: string,
     now: number,
     options: { first: boolean; thorough: boolean },
-  ): Promise<string[] | undefined> {
+  ): Promise<Listed | undefined> {
     const hidden: string[] = [];
     const names: string[] = [];
     try {
@@ -188,14 +196,14 @@ export class Observer {
       return undefined;
     }
     if (this.store.refresh(bytesToText(folder), hidden)) this.#unfinish(folder);
-    const subfolders = this.#takeNames(folder, names, now, options);
+    const listed = this.#takeNames(folder, names, now, options);
     this.#forgetUnseen(folder);
-    return subfolders;
+    return listed;
   }
 
   /** Records changed behind our back: what was concluded from them is open again. */
   #unfinish(folder: string): void {
-    for (const seen of this.#seen.values()) if (parent(seen.bytes) === folder) seen.finished = undefined;
+    for (const seen of this.#filesOf(folder)) seen.finished = undefined;
   }
 
   #takeNames(
@@ -203,8 +211,9 @@ export class Observer {
     names: readonly string[],
     now: number,
     options: { first: boolean; thorough: boolean },
-  ): string[] {
+  ): Listed {
     const subfolders: string[] = [];
+    let complete = true;
     for (const name of names) {
       const bytes = folder === '' ? name : `${folder}/${name}`;
       const before = this.#seen.get(bytes);
@@ -216,16 +225,17 @@ export class Observer {
       const selection = before?.selection ?? this.select(path);
       if (selection.lists.length === 0 && !this.watch.recursive) continue;
       const looked = look(this.#full(bytes));
-      if (looked.kind === 'directory') subfolders.push(bytes);
+      if (looked.kind === 'directory' && this.watch.recursive && !isLink(this.#full(bytes)))
+        subfolders.push(bytes);
+      if (looked.kind === 'gone' || looked.kind === 'error') complete = false;
       this.#take(bytes, path, selection, looked, now, { backlog: options.first, renames: 0 });
     }
-    return subfolders;
+    return { subfolders, complete };
   }
 
   /** The listing is unchanged: only contents may have changed. */
   #lookAgain(folder: string, now: number, thorough: boolean): void {
-    for (const seen of this.#seen.values()) {
-      if (parent(seen.bytes) !== folder) continue;
+    for (const seen of this.#filesOf(folder)) {
       if (thorough || seen.finished === undefined)
         this.#take(seen.bytes, seen.path, seen.selection, look(this.#full(seen.bytes)), now, {
           backlog: false,
@@ -261,7 +271,7 @@ export class Observer {
       before.scan = this.#scan;
       return changed;
     }
-    this.#seen.set(bytes, {
+    const seen: Seen = {
       path,
       bytes,
       stat: looked.stat,
@@ -272,7 +282,9 @@ export class Observer {
       replaced: false,
       finished: undefined,
       scan: this.#scan,
-    });
+    };
+    this.#seen.set(bytes, seen);
+    this.#filesOf(parent(bytes)).add(seen);
     this.#sorted = undefined;
     return true;
   }
@@ -286,15 +298,20 @@ export class Observer {
     const seen = this.#seen.get(bytes);
     if (seen === undefined) return false;
     this.#seen.delete(bytes);
+    this.#filesOf(parent(bytes)).delete(seen);
     this.#gone.push(seen.path);
     this.#sorted = undefined;
     return true;
   }
 
   #forgetUnseen(folder: string): void {
-    for (const seen of this.#seen.values()) {
-      if (seen.scan !== this.#scan && parent(seen.bytes) === folder) this.#forget(seen.bytes);
-    }
+    for (const seen of this.#filesOf(folder)) if (seen.scan !== this.#scan) this.#forget(seen.bytes);
+  }
+
+  #filesOf(folder: string): Set<Seen> {
+    let files = this.#byFolder.get(folder);
+    if (files === undefined) this.#byFolder.set(folder, (files = new Set()));
+    return files;
   }
 
   #subfoldersOf(folder: string): string[] {
@@ -321,7 +338,8 @@ export class Observer {
 
   #dropFolder(folder: string): void {
     this.#folders.delete(folder);
-    for (const bytes of this.#seen.keys()) if (parent(bytes) === folder) this.#seen.delete(bytes);
+    for (const seen of this.#filesOf(folder)) this.#seen.delete(seen.bytes);
+    this.#byFolder.delete(folder);
     this.#sorted = undefined;
     this.store.drop(bytesToText(folder));
     this.events.folderGone(folder);
