@@ -178,6 +178,8 @@ async function runOnce(
   const settled = watcher.settled();
   const stop = await Promise.race([settled.then(() => undefined), stops.next()]);
   if (stop !== undefined) return stopService(stop, watcher, agent, stops, log);
+  for (const { name, reasons } of watcher.leftWaiting())
+    log.warn({ watch: name }, `files still wait, for the next run: ${reasons}`);
   const left = watcher.unfinished();
   if (left > 0)
     log.warn(

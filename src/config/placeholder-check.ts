@@ -125,11 +125,14 @@ const hasDefault = (key: string): boolean => Object.hasOwn(defaultKeys, key);
 function checkNested(tree: Mapping, used: ReadonlySet<string>, path: Path): Problem[] {
   return [...used].flatMap((key) => {
     const value = valueOf(tree, key);
-    if (value?.kind !== 'scalar' || typeof value.value !== 'string') return [];
-    const [inner] = placeholdersIn(value.value);
-    if (inner === undefined) return [];
-    const message = `${inner.text} in the value of a key is not filled in: placeholders are filled in once`;
-    return [warningAt(value.at, [...path, key], message, `write it in jobs instead of %(${key})s`)];
+    const texts = value?.kind === 'list' ? value.items : value === undefined ? [] : [value];
+    return texts.flatMap((text) => {
+      const [inner] =
+        text.kind === 'scalar' && typeof text.value === 'string' ? placeholdersIn(text.value) : [];
+      if (inner === undefined) return [];
+      const message = `${inner.text} in the value of a key is not filled in: placeholders are filled in once`;
+      return [warningAt(text.at, [...path, key], message, `write it in jobs instead of %(${key})s`)];
+    });
   });
 }
 

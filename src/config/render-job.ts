@@ -14,7 +14,7 @@ const textKeys = ['id', 'pool', 'node', 'cwd', 'stdin', 'stdout', 'stderr'] as c
  */
 export function renderJob(template: JobTemplate, lookup: Lookup): JobSpec {
   const spec: Record<string, unknown> = {
-    args: renderList(typeof template.args === 'string' ? [template.args] : template.args, lookup),
+    args: renderCommand(typeof template.args === 'string' ? [template.args] : template.args, lookup),
   };
   for (const key of textKeys) setIfGiven(spec, key, template[key], (value) => render(value, lookup));
   for (const key of numberKeys) setIfGiven(spec, key, template[key], (value) => asNumber(key, value, lookup));
@@ -33,6 +33,15 @@ function setIfGiven<T>(
   convert: (value: T) => unknown,
 ): void {
   if (value !== undefined) spec[key] = convert(value);
+}
+
+/** An empty list in front would make the next argument the program: a data file, say. */
+function renderCommand(args: readonly (string | number | boolean)[], lookup: Lookup): string[] {
+  const [program] = args;
+  if (typeof program === 'string' && renderElement(program, lookup).length === 0) {
+    throw new RenderError(`args: ${program} is an empty list, so there is no program to run`, 'args');
+  }
+  return renderList(args, lookup);
 }
 
 function renderList(items: readonly (string | number | boolean)[], lookup: Lookup): string[] {

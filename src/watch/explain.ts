@@ -3,7 +3,7 @@ import { milliseconds } from './identity.js';
 import type { Inspection } from './inspect.js';
 import type { ObservedFile } from './observation.js';
 import { nextStep } from './progress.js';
-import type { Action } from './plan.js';
+import { hasRecordIn, type Action } from './plan.js';
 import { baseName } from './select.js';
 import { findUnits, stepOf, workOf, type Unit, type Waiting } from './unit.js';
 
@@ -57,7 +57,7 @@ export function explain(inspection: Inspection, path: string): Explanation {
   }
   rules.push({ rule: 'exists', verdict: 'pass', detail: `${watch.type}, ${file.stat.size} bytes` });
   rules.push(ageRule(inspection, file));
-  const { units, waiting } = findUnits(watch, input.files, input.now);
+  const { units, waiting } = findUnits(watch, input.files, input.now, hasRecordIn(watch, input));
   const unit = units.find((u) => u.file === file) ?? units.find((u) => u.members?.flat().includes(file));
   const blocked = waiting.find((w) => w.file === file);
   if (unit === undefined) return explainNoUnit(inspection, file, blocked, rules, done);
@@ -91,7 +91,7 @@ function explainNoUnit(
   const { watch, input } = inspection;
   const set =
     blocked ??
-    findUnits(watch, input.files, input.now).waiting.find(
+    findUnits(watch, input.files, input.now, hasRecordIn(watch, input)).waiting.find(
       (w) => w.rule === 'fileset' && sharesSet(inspection, file, w.file),
     );
   if (set?.rule === 'fileset') rules.push({ rule: 'fileset', verdict: 'wait', detail: set.detail });

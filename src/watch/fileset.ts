@@ -18,15 +18,19 @@ export interface Fileset {
  * Each file of the first list makes a set with all matching files of the others; where the first list has none,
  * the files there are make one (incomplete) set. A file without enough parts, or without one of the captures,
  * joins nothing. Sets come in the order of `files`.
+ * @param hasRecord whether a file was processed before: a set that ran incomplete keeps its key file, so that a late
+ *   member of an earlier list does not make it run again
  */
 export function joinFilesets(
-  watch: Pick<WatchDefinition, 'fileset' | 'lists'>,
+  watch: Pick<WatchDefinition, 'fileset' | 'lists' | 'leastLists'>,
   files: readonly ObservedFile[],
+  hasRecord: (path: string) => boolean = () => false,
 ): Fileset[] {
   const groups = groupByKey(watch, files);
   const position = new Map(files.map((file, index) => [file, index]));
+  const maySettleEarly = watch.leastLists < watch.lists.length;
   return [...groups]
-    .flatMap(([key, lists]) => setsOf(key, lists))
+    .flatMap(([key, lists]) => setsOf(key, lists, maySettleEarly ? hasRecord : () => false))
     .sort((a, b) => position.get(a.keyFile)! - position.get(b.keyFile)!);
 }
 
@@ -44,10 +48,16 @@ function groupByKey(watch: Pick<WatchDefinition, 'fileset' | 'lists'>, files: re
   return groups;
 }
 
-function setsOf(key: string, lists: readonly (readonly ObservedFile[])[]): Fileset[] {
+function setsOf(
+  key: string,
+  lists: readonly (readonly ObservedFile[])[],
+  hasRecord: (path: string) => boolean,
+): Fileset[] {
   const missing = lists.flatMap((list, index) => (list.length === 0 ? [index] : []));
   const name = key.split('\u0000').join(' ');
   const [first, ...rest] = lists;
+  const earlier = rest.map((list) => list[0]).find((file) => file !== undefined && hasRecord(file.path));
+  if (earlier !== undefined) return [{ keyFile: earlier, members: lists, missing, key: name }];
   if (first!.length > 0)
     return first!.map((file) => ({ keyFile: file, members: [[file], ...rest], missing, key: name }));
   return [{ keyFile: rest.find((list) => list.length > 0)![0]!, members: lists, missing, key: name }];

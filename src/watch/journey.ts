@@ -172,6 +172,16 @@ export class Journey {
     );
   }
 
+  /** Why files wait, and how many, in words; beyond the rules that keep files out on purpose. */
+  get leftWaiting(): string[] {
+    const rules = new Map<string, number>();
+    for (const { rule } of this.#plan?.waiting ?? []) {
+      if (!['max_age', 'max_index', 'skip', 'retry', 'error'].includes(rule))
+        rules.set(rule, (rules.get(rule) ?? 0) + 1);
+    }
+    return [...rules].map(([rule, count]) => `${count} for ${rule}`);
+  }
+
   /** Files that failed and wait for a rerun, or that can have no job. */
   get unfinished(): number {
     return this.#plan?.waiting.filter(({ rule }) => rule === 'retry' || rule === 'error').length ?? 0;

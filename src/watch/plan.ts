@@ -95,7 +95,12 @@ const MOST_LOOKS = 2000;
  * --dry-run, `explain` and `status`. Units are judged in their order, so the first of the order come first.
  */
 export function plan(watch: WatchDefinition, input: PlanInput): Plan {
-  const { units, finished: known, waiting: notUnits, changesAt } = findUnits(watch, input.files, input.now);
+  const {
+    units,
+    finished: known,
+    waiting: notUnits,
+    changesAt,
+  } = findUnits(watch, input.files, input.now, hasRecordIn(watch, input));
   const capacity: Capacity = {
     free: watch.maxJobs - input.inFlightCount,
     freeForBacklog: Math.ceil(watch.maxJobs * BACKLOG_SHARE) - input.backlogInFlight,
@@ -138,6 +143,13 @@ export function plan(watch: WatchDefinition, input: PlanInput): Plan {
     wakeAt: waiting.reduce((at, w) => Math.min(at, w.until ?? Infinity), changesAt),
   };
 }
+
+/** Whether a file has any result, or a job in flight: it stands for its fileset already. */
+export const hasRecordIn =
+  (watch: WatchDefinition, input: PlanInput) =>
+  (path: string): boolean =>
+    input.inFlight(path) !== undefined ||
+    watch.steps.some((_, step) => input.record(path, step).states.size > 0);
 
 /** Live arrivals never wait behind the backlog; within both the order of the watch holds. */
 function liveFirst(units: readonly Unit[]): readonly Unit[] {

@@ -11,6 +11,8 @@ export interface Unit {
   readonly index: number;
   /** members a list, for filesets */
   readonly members?: readonly (readonly ObservedFile[])[];
+  /** a member of a set other than its key file: it has jobs only where a list of specs gives it one */
+  readonly follows?: true;
 }
 
 /** Why a file that belongs to a list is no unit now. */
@@ -43,7 +45,12 @@ export interface Units {
 }
 
 /** Turns the files of a watch into units: age rules, filesets, index. */
-export function findUnits(watch: WatchDefinition, files: readonly ObservedFile[], now: number): Units {
+export function findUnits(
+  watch: WatchDefinition,
+  files: readonly ObservedFile[],
+  now: number,
+  hasRecord?: (path: string) => boolean,
+): Units {
   const waiting: Waiting[] = [];
   const aged = byAge(watch, files, now, waiting);
   const finished = { done: 0, failed: 0, killed: 0, nothing: 0 };
@@ -54,7 +61,7 @@ export function findUnits(watch: WatchDefinition, files: readonly ObservedFile[]
     else units.push(unit);
   };
   if (watch.fileset === undefined) listUnits(watch, aged.eligible, add);
-  else setUnits(watch, aged.eligible, waiting, add);
+  else setUnits(watch, joinFilesets(watch, aged.eligible, hasRecord), aged.eligible, waiting, add);
   return { units, finished, waiting, changesAt: aged.changesAt };
 }
 
@@ -89,6 +96,7 @@ function listUnits(watch: WatchDefinition, files: readonly ObservedFile[], add: 
 
 function setUnits(
   watch: WatchDefinition,
+  sets: readonly Fileset[],
   files: readonly ObservedFile[],
   waiting: Waiting[],
   add: (unit: Unit) => void,
@@ -96,7 +104,7 @@ function setUnits(
   const joined = new Set<ObservedFile>();
   const taken = new Set<ObservedFile>();
   let index = 0;
-  for (const set of joinFilesets(watch, files)) {
+  for (const set of sets) {
     for (const file of set.members.flat()) joined.add(file);
     if (watch.lists.length - set.missing.length < watch.leastLists) {
       waiting.push({ file: set.keyFile, rule: 'fileset', detail: describeMissing(watch, set) });
@@ -120,7 +128,9 @@ function unitsOfSet(watch: WatchDefinition, set: Fileset, index: number): Unit[]
   const keyList = set.members.findIndex((members) => members.includes(set.keyFile));
   const others = set.members
     .slice(0, lists)
-    .flatMap((members, list) => (list === keyList ? [] : members.map((file) => ({ file, list }))));
+    .flatMap((members, list) =>
+      list === keyList ? [] : members.map((file) => ({ file, list, follows: true as const })),
+    );
   return [{ file: set.keyFile, list: keyList }, ...others].map((unit) => ({
     ...unit,
     index,
@@ -149,14 +159,10 @@ export type StepWork =
 export function workOf(watch: WatchDefinition, unit: Unit, step: number): StepWork {
   const entry = watch.steps[step]!;
   if (entry.kind === 'single') {
-    return entry.spec === null || !leadsSet(unit) ? { kind: 'nothing' } : { kind: 'job', spec: entry.spec };
+    return entry.spec === null || unit.follows ? { kind: 'nothing' } : { kind: 'job', spec: entry.spec };
   }
   const last = entry.specs.length - 1;
-  if (unit.list > last && !leadsSet(unit)) return { kind: 'nothing' };
+  if (unit.list > last && unit.follows) return { kind: 'nothing' };
   const spec = entry.specs[Math.min(unit.list, last)]!;
   return spec === null ? { kind: 'mark' } : { kind: 'job', spec };
 }
-
-/** True for files outside filesets, and for the key file of a set. */
-const leadsSet = (unit: Unit): boolean =>
-  unit.members === undefined || unit.members.find((list) => list.length > 0)?.[0] === unit.file;

@@ -88,6 +88,13 @@ export class Watcher {
     return this.#journeys().reduce((sum, journey) => sum + journey.unfinished, 0);
   }
 
+  /** For each watch with files that are not ready: its name and what they wait for. */
+  leftWaiting(): { readonly name: string; readonly reasons: string }[] {
+    return this.#journeys()
+      .map((journey) => ({ name: journey.watch.name, reasons: journey.leftWaiting.join(', ') }))
+      .filter(({ reasons }) => reasons !== '');
+  }
+
   #journeys = (): Journey[] => [...this.#runners.values()].filter((runner) => runner instanceof Journey);
 
   #checkSettled(): void {

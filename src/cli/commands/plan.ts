@@ -54,7 +54,7 @@ function withoutEnvironment<T extends { env?: unknown }>(spec: T): Omit<T, 'env'
 function describe({ watch, plan }: Inspection, now: number): string {
   const { counts } = plan;
   const lines = [
-    `${printable(watch.name)}  ${printable(watch.path!)}  (${counts.files} files: ${counts.done} done, ${counts.running} running, ${counts.failed} failed)`,
+    `${printable(watch.name)}  ${printable(watch.path!)}  (${counts.files} ${counts.files === 1 ? 'file' : 'files'}: ${counts.done} done, ${counts.running} running, ${counts.failed} failed)`,
   ];
   for (const action of plan.actions) {
     lines.push(`  ${printable(action.unit.file.path)}: ${describeAction(action)}`);
@@ -62,6 +62,7 @@ function describe({ watch, plan }: Inspection, now: number): string {
   }
   for (const waiting of plan.waiting)
     lines.push(`  ${printable(waiting.file.path)}: ${describeWaiting(waiting, now)}`);
+  if (plan.held > 0) lines.push(`  ${plan.held} more wait for a free place: max_jobs is ${watch.maxJobs}`);
   if (plan.actions.length === 0) lines.push('  nothing to submit');
   return `${lines.join('\n')}\n`;
 }

@@ -6,6 +6,7 @@ import { printable } from '../../lib/text.js';
 import type { Inspection } from '../../watch/inspect.js';
 import { withoutJob } from '../../watch/record.js';
 import type { MarkerState } from '../../watch/marker-name.js';
+import { hasRecordIn } from '../../watch/plan.js';
 import { unitIdentity } from '../../watch/progress.js';
 import { baseName } from '../../watch/select.js';
 import { findUnits, stepOf, workOf, type Unit } from '../../watch/unit.js';
@@ -78,7 +79,7 @@ function checkFilter(filter: ResetFilter, config: ResolvedConfig): void {
 
 function changesOf(kind: ResetKind, filter: ResetFilter, inspection: Inspection, now: number): Change[] {
   const { watch, observer, input } = inspection;
-  const { units } = findUnits(watch, input.files, now);
+  const { units } = findUnits(watch, input.files, now, hasRecordIn(watch, input));
   const unitOf = new Map(units.map((unit) => [unit.file.path, unit]));
   return observer
     .files()
