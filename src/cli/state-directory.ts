@@ -35,4 +35,4 @@ function derivedName(config: ResolvedConfig, source: ConfigurationSource): strin
   return `watch-${createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 12)}`;
 }
 
-const safeName = (name: string): string => name.replace(/[^\w.-]/g, '_');
+const safeName = (name: string): string => name.replace(/[^\w.-]/g, '_').replace(/^\.+$/, '_');

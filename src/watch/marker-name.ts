@@ -14,9 +14,13 @@ const DIGEST_MARK = '~';
 
 export const markerPrefix = (watch: string): string => `._${watch}_`;
 
+/** The name without `.state`, however long: as the Python original wrote it. */
+export const wholeStem = (watch: string, step: number, file: string): string =>
+  `${markerPrefix(watch)}${step}_${file}`;
+
 /** The name without `.state`. One that would grow too long is cut and ends in a digest of the file name. */
 export function markerStem(watch: string, step: number, file: string): string {
-  const stem = `${markerPrefix(watch)}${step}_${file}`;
+  const stem = wholeStem(watch, step, file);
   if (stem.length <= LONGEST_STEM) return stem;
   const tail = DIGEST_MARK + createHash('sha256').update(file, 'latin1').digest('hex').slice(0, 32);
   return stem.slice(0, LONGEST_STEM - tail.length) + tail;

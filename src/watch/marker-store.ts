@@ -4,7 +4,15 @@ import { hasCode } from '../lib/errors.js';
 import { bytesToBuffer, bytesToText, textToBytes } from '../lib/text.js';
 import type { FileStat } from './identity.js';
 import { milliseconds } from './identity.js';
-import { isShortened, markerPrefix, markerStem, parseMarkerName, type MarkerState } from './marker-name.js';
+import {
+  isShortened,
+  markerPrefix,
+  markerStates,
+  markerStem,
+  parseMarkerName,
+  wholeStem,
+  type MarkerState,
+} from './marker-name.js';
 import {
   markerContent,
   readMarker,
@@ -116,13 +124,15 @@ export class MarkerStore implements RecordStore {
     const state = result.job.state as MarkerState;
     const folder = folderOf(ref.path);
     if (!this.beside) mkdirSync(bytesToBuffer(textToBytes(this.#directory(folder))), { recursive: true });
-    this.#replace(ref, state, markerContent(result));
-    if (mtime !== undefined) this.#replace(ref, 'mtime', mtime);
+    const stem = this.#ownStem(ref);
+    replace(this.#pathOfStem(folder, stem, state), markerContent(result));
+    if (mtime !== undefined) replace(this.#pathOfStem(folder, stem, 'mtime'), mtime);
+    if (this.#stem(ref) !== stem) this.remove(ref, markerStates);
     this.remove(
       ref,
       results.filter((other) => other !== state),
     );
-    remember(this.#stems(folder), this.#stem(ref), state);
+    remember(this.#stems(folder), stem, state);
     const known = this.#known(ref)!;
     if (mtime !== undefined) known.states.add('mtime');
     known.facts = {
@@ -221,11 +231,6 @@ export class MarkerStore implements RecordStore {
     return undefined;
   }
 
-  #replace(ref: RecordRef, state: MarkerState, content: string): void {
-    const path = this.#path(ref, state);
-    writeFileAtomic(path, Buffer.concat([path, Buffer.from('.tmp')]), content);
-  }
-
   /** Temporary files are left by a crash in the middle of a write. */
   #removeLeftover(folder: string, name: string, watch: string): void {
     if (
@@ -248,8 +253,17 @@ export class MarkerStore implements RecordStore {
   }
 
   #directory = (folder: string): string => (folder === '' ? this.root : `${this.root}/${folder}`);
-  #stem = (ref: RecordRef): string =>
+  /** The original never shortened a name: a marker of its own length is still found. */
+  #stem(ref: RecordRef): string {
+    const stem = this.#ownStem(ref);
+    if (!isShortened(stem)) return stem;
+    const whole = wholeStem(textToBytes(this.watch), ref.step, textToBytes(baseName(ref.path)));
+    return this.#folders.get(folderOf(ref.path))?.has(whole) === true ? whole : stem;
+  }
+
+  #ownStem = (ref: RecordRef): string =>
     markerStem(textToBytes(this.watch), ref.step, textToBytes(baseName(ref.path)));
+
   #path = (ref: RecordRef, state: MarkerState): Buffer =>
     this.#pathOfStem(folderOf(ref.path), this.#stem(ref), state);
   #pathOfStem = (folder: string, stem: string, state: MarkerState): Buffer =>
@@ -262,6 +276,10 @@ export class MarkerStore implements RecordStore {
     if (stems === undefined) this.#folders.set(folder, (stems = new Map()));
     return stems;
   }
+}
+
+function replace(path: Buffer, content: string): void {
+  writeFileAtomic(path, Buffer.concat([path, Buffer.from('.tmp')]), content);
 }
 
 function remember(stems: Map<string, Known>, stem: string, state: MarkerState): void {

@@ -160,7 +160,6 @@ export class Observer {
     const here = look(full);
     if (here.kind === 'error') return this.#troubledFolder(folder, here.error);
     if (here.kind !== 'directory') return this.#missingFolder(folder, here.kind);
-    this.#recover(folder);
     if (folder === '') this.rootPresent = true;
     const known = this.#folders.get(folder);
     if (known !== undefined && known.inode !== here.stat.inode) this.events.folderGone(folder);
@@ -172,6 +171,7 @@ export class Observer {
     }
     const listed = await this.#list(folder, full, now, options);
     if (listed === undefined) return [];
+    this.#recover(bytesToText(folder));
     const age = now - Number(here.stat.mtimeNs / 1_000_000n);
     const trusted = listed.complete && age > MTIME_GRANULARITY_MS && hasReliableMtime(full);
     this.#folders.set(folder, { bytes: folder, mtimeNs: here.stat.mtimeNs, inode: here.stat.inode, trusted });

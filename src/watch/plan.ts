@@ -120,7 +120,8 @@ export function plan(watch: WatchDefinition, input: PlanInput): Plan {
     else if (verdict.kind === 'waiting') waiting.push(verdict.waiting);
     else {
       ended[verdict.how]++;
-      finished.push({ file: unit.file, memo: { last: stepOf(watch, unit), how: verdict.how } });
+      if (mayRemember(watch, unit))
+        finished.push({ file: unit.file, memo: { last: stepOf(watch, unit), how: verdict.how } });
     }
   }
   const retries = waiting.filter((w) => w.rule === 'retry').map((w) => w.until!);
@@ -143,6 +144,10 @@ export function plan(watch: WatchDefinition, input: PlanInput): Plan {
     wakeAt: waiting.reduce((at, w) => Math.min(at, w.until ?? Infinity), changesAt),
   };
 }
+
+/** A memo lives with its file; what a set needs may also change with other members. */
+const mayRemember = (watch: WatchDefinition, unit: Unit): boolean =>
+  unit.members === undefined || (!watch.updated && unit.follows === undefined);
 
 /** Whether a file has any result, or a job in flight: it stands for its fileset already. */
 export const hasRecordIn =

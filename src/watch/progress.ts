@@ -103,7 +103,7 @@ export function nextStep(
     if (step !== last && !watch.runAll && !(progress.kind === 'due' && progress.reason === 'updated'))
       continue;
     if (progress.kind !== 'processed') {
-      if (isBeyond(watch, unit, progress)) return { kind: 'beyond', rule: 'max_index' };
+      if (isBeyond(watch, unit)) return { kind: 'beyond', rule: 'max_index' };
       return { kind: 'step', step, work: workOf(watch, unit, step), progress };
     }
     if (progress.how !== 'nothing') how = progress.how;
@@ -111,10 +111,8 @@ export function nextStep(
   return { kind: 'finished', how };
 }
 
-const isBeyond = (watch: WatchDefinition, unit: Unit, progress: StepProgress): boolean =>
-  watch.maxIndex !== undefined &&
-  unit.index > watch.maxIndex &&
-  !(progress.kind === 'due' && progress.reason === 'updated');
+const isBeyond = (watch: WatchDefinition, unit: Unit): boolean =>
+  watch.maxIndex !== undefined && unit.index > watch.maxIndex;
 
 /** Without run_all only the step of the index counts, and step 0 for its updates. */
 function stepsToTry(watch: WatchDefinition, last: number): number[] {

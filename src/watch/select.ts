@@ -72,9 +72,20 @@ function definedOnly(groups: Record<string, string | undefined>): Record<string,
 
 /** A glob without a slash matches the name in any folder, as in .gitignore. `s`: a newline in a name is a character. */
 function compileGlob(glob: string, recursive: boolean): (path: string) => boolean {
-  // the published types know neither option
-  const options = { nonegate: true, flags: 's' } as object as micromatch.Options;
-  const matches = micromatch.matcher(glob, options);
+  // posix: `[!x]` as in the shell. The published types do not know all of them.
+  const options = { nonegate: true, posix: true, flags: 's' } as object as micromatch.Options;
+  const matches = matcher(glob, options);
   const wholePath = recursive && glob.includes('/');
   return (path) => matches(wholePath ? path : baseName(path));
+}
+
+/** `?` is one character, also one of two UTF-16 units; a pattern that is no regular expression in that mode goes without. */
+function matcher(glob: string, options: micromatch.Options): (name: string) => boolean {
+  const source = micromatch.makeRe(glob, options);
+  try {
+    const regex = new RegExp(source.source, 'su');
+    return (name) => name === glob || regex.test(name);
+  } catch {
+    return micromatch.matcher(glob, options);
+  }
 }

@@ -6,6 +6,12 @@ const LONGEST_DELAY_MS = 1000;
 /** While events keep coming, planning may take about a third of the time; after a pause a turn comes at once. */
 const BUSY_FACTOR = 2;
 
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve: () => void = () => undefined;
+  const promise = new Promise<void>((r) => (resolve = r));
+  return { promise, resolve };
+}
+
 /**
  * Runs a turn whenever one is wanted, one at a time. Wishes that come during a turn lead to one more. A turn returns
  * when the next is due by itself, ms since the epoch.
@@ -66,7 +72,9 @@ export class Turns {
   #run(): void {
     this.#cancelTimer?.();
     this.#timerAt = Infinity;
-    this.#running = this.#runTurn();
+    const { promise, resolve } = deferred();
+    this.#running = promise;
+    void this.#runTurn().then(resolve);
   }
 
   async #runTurn(): Promise<void> {
