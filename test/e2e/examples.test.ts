@@ -23,7 +23,8 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
  * watcher without --once is left running, as in another terminal, until the test stops it.
  */
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const cli = join(root, 'dist/bin/meeseeks-watch.js');
+/** another build or an installed package can be tested with MEESEEKS_CLI */
+const cli = process.env['MEESEEKS_CLI'] ?? join(root, 'dist/bin/meeseeks-watch.js');
 const DEADLINE_MS = 25_000;
 
 let sandbox: string;
@@ -193,7 +194,7 @@ class Example {
 }
 
 const sets = (...stamps: string[]): string[] =>
-  stamps.flatMap((stamp) => ['bar', 'baz', 'foo'].map((ext) => `${stamp}.00.${ext}`));
+  stamps.flatMap((stamp) => ['bar', 'baz', 'foo'].map((ext) => `${stamp}.${ext}`));
 const marks = (watch: string, step: number, files: readonly string[], state = 'done'): string[] =>
   files.map((file) => `._${watch}_${step}_${file}.${state}`);
 
@@ -216,27 +217,27 @@ const tests: Readonly<Record<string, () => Promise<void>>> = {
       [...marks('fileupdate-01', 0, files), ...marks('fileupdate-01', 0, files, 'mtime')].toSorted();
 
     await example.run(0);
-    const two = sets('20200101', '20200102');
+    const two = sets('20200101.00', '20200101.12');
     expect(example.markers('data', 'file-01')).toEqual([
       ...marks('file-01', 0, two),
-      ...marks('file-01', 1, sets('20200101')),
+      ...marks('file-01', 1, sets('20200101.00')),
     ]);
     expect(example.markers('data', 'fileset-01')).toEqual(['._fileset-01_1_20200101.00.foo.done']);
     expect(example.markers('data', 'fileupdate-01')).toEqual(fileupdate(two));
 
     await example.run(1);
-    const three = sets('20200101', '20200102', '20200103');
+    const three = sets('20200101.00', '20200101.12', '20200102.00');
     const afterThird = [
       ...marks('file-01', 0, three),
       ...marks('file-01', 1, two),
-      ...marks('fileset-01', 1, ['20200101.00.foo', '20200102.00.foo']),
+      ...marks('fileset-01', 1, ['20200101.00.foo', '20200101.12.foo']),
       ...fileupdate(three),
     ];
     expect(example.markers()).toEqual(afterThird);
 
     await example.run(2);
     expect(example.markers()).toEqual(afterThird);
-    expect(example.lines('data/20200102.00.foo.log')).toEqual(['20200102.00 foo']);
+    expect(example.lines('data/20200101.12.foo.log')).toEqual(['20200101.12 foo']);
 
     await example.run(3);
     await example.run(4);

@@ -1,6 +1,15 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
+import { processStat } from '../../src/executors/process/proc.js';
 import { stays, test, until, type Json, type Scene } from '../support/service.js';
 
 /** waits until the file named $go is there */
@@ -48,7 +57,7 @@ describe('9 killed or restarted at the wrong moment', () => {
     expect(scene.runs()).toEqual(['a']);
   });
 
-  test.for([1, 2, 3, 4])(
+  test.for([1, 2, 3])(
     'kill -9 at random moments of 200 files, round %d: one successful run each',
     async (_, { scene }) => {
       const names = Array.from({ length: 200 }, (__, i) => `f${i}`);
@@ -96,6 +105,30 @@ describe('9 killed or restarted at the wrong moment', () => {
     writeFileSync(scene.path('go'), '');
     await scene.marked('._w_0_held.done');
     expect(scene.runs()).toEqual(['a', 'held', 'b']);
+  });
+
+  test('two watchers on one directory with states of their own: each file still has one run', async ({
+    scene,
+  }) => {
+    scene.watch({ jobs: [scene.append('sleep 0.2')] });
+    await scene.start();
+    scene.launch([scene.config, `state_dir=${scene.path('state2')}`]);
+    await sleep(1000);
+    for (const name of ['a', 'b', 'c']) scene.drop(name);
+    await until(() => scene.markers().length === 3, 'three markers');
+    await stays(() => scene.runs().length <= 3, 'one run each', 700);
+    expect(scene.runs().toSorted()).toEqual(['a', 'b', 'c']);
+  });
+
+  test('the same configuration by a relative and an absolute path is the same watcher', async ({ scene }) => {
+    const home = scene.path('xdg');
+    mkdirSync(home);
+    const watch = { w: { path: scene.data, glob: '*', jobs: [scene.append()] } };
+    writeFileSync(scene.config, JSON.stringify({ watch }));
+    const env = { XDG_STATE_HOME: home };
+    await scene.start([scene.config], { env });
+    const second = scene.launch(['watch.json'], { env });
+    await second.hears(/standing by/);
   });
 
   test('a second watcher that stands by can be stopped', async ({ scene }) => {
@@ -204,9 +237,9 @@ describe('stopping', () => {
     const service = await scene.start();
     scene.drop('a');
     const [pid] = await scene.ran(1);
-    expect(existsSync(`/proc/${pid}`)).toBe(true);
+    expect(processStat(Number(pid))).toBeDefined();
     await service.stop('SIGTERM');
-    expect(existsSync(`/proc/${pid}`)).toBe(false);
+    expect(processStat(Number(pid))).toBeUndefined();
   });
 });
 
@@ -249,6 +282,17 @@ describe('11 a change during the run', () => {
     await scene.marked('._w_0_a.done');
     appendFileSync(scene.file('a'), '67');
     await stays(() => scene.runs().length === 1, 'run once', 1000);
+  });
+
+  test('a change after a final failure starts anew (updated)', async ({ scene }) => {
+    scene.watch({ updated: true, retry: false, jobs: [scene.append(':', 'exit 1')] });
+    await scene.start();
+    scene.drop('a', '1');
+    await scene.marked('._w_0_a.failed');
+    await stays(() => scene.runs().length === 1, 'final', 300);
+    appendFileSync(scene.file('a'), '2');
+    await scene.ran(2);
+    await stays(() => scene.runs().length === 2, 'once more', 500);
   });
 
   test('with several jobs only the first is run on an update', async ({ scene }) => {
@@ -453,6 +497,39 @@ describe('14 results that cannot be recorded do not rerun the job', () => {
     writeFileSync(scene.file('.filler'), '');
     await scene.marked('._w_0_a.done');
     expect(scene.runs()).toEqual(['a']);
+  });
+
+  test('a full state directory: nothing is lost or run twice, and the service lives on', async ({
+    scene,
+    skip,
+  }) => {
+    mkdirSync(scene.state);
+    if (!scene.mount(scene.state, '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs')) skip('mounting is not permitted');
+    scene.watch({
+      rescan: 1,
+      retry_delay: 0.2,
+      jobs: [waiting(scene, 'echo "$1" >>"$log"; [ "$1" != held ] || WAIT')],
+    });
+    const service = await scene.start();
+    scene.drop('before');
+    scene.drop('held');
+    await scene.ran(2);
+    const filler = `${scene.state}/filler`;
+    fill(filler);
+    writeFileSync(scene.path('go'), '');
+    for (const name of ['a', 'b', 'c']) scene.drop(name);
+    await stays(() => !service.exited, 'it lives on', 2000);
+    expect(service.log.some(({ level, msg }) => level >= 40 && /full|ENOSPC|no space/i.test(msg))).toBe(true);
+    rmSync(filler);
+    await until(
+      () => scene.markers().length === 5,
+      () => `5 markers: ${scene.markers().join(' ')}\n${service.tail()}`,
+      15_000,
+    );
+    await stays(() => scene.runs().length === 5, 'exactly once', 500);
+    expect(scene.runs().toSorted()).toEqual(['a', 'b', 'before', 'c', 'held']);
+    expect(scene.markers().every((name) => name.endsWith('.done'))).toBe(true);
+    expect(service.exited).toBe(false);
   });
 
   test('a read-only directory: nothing runs that could not be recorded, said once; then it does', async ({

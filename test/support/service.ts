@@ -61,6 +61,12 @@ export async function stays(condition: () => boolean, what: string, ms: number):
   } while (Date.now() < end);
 }
 
+export interface LaunchOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  /** run as somebody else; needs root */
+  readonly uid?: number;
+}
+
 /** The real service in a child process. */
 export class Service {
   readonly child: ChildProcess;
@@ -69,7 +75,7 @@ export class Service {
   exited = false;
   #stderr = '';
 
-  constructor(args: readonly string[], options: { cwd: string; env?: NodeJS.ProcessEnv; uid?: number }) {
+  constructor(args: readonly string[], options: LaunchOptions & { cwd: string }) {
     this.child = spawn(process.execPath, [program, '--log-format=json', ...args], {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
@@ -196,15 +202,18 @@ export class Scene {
     this.configure({ watch: { w: watch }, ...more });
   }
 
-  launch(args: readonly string[] = [this.config], options: { uid?: number } = {}): Service {
+  launch(args: readonly string[] = [this.config], options: LaunchOptions = {}): Service {
     const service = new Service(args, { cwd: this.root, ...options });
     this.services.push(service);
     return service;
   }
 
-  start(args?: readonly string[], options?: { uid?: number }): Promise<Service> {
+  start(args?: readonly string[], options?: LaunchOptions): Promise<Service> {
     return this.launch(args, options).watching();
   }
+
+  /** The command line that runs the CLI. */
+  command = (...args: string[]): string[] => [process.execPath, program, ...args];
 
   /** A command of the CLI that ends by itself. */
   run(...args: string[]): Promise<Result> {
@@ -236,9 +245,10 @@ export class Scene {
     return this.runs();
   }
 
+  /** Without the temporary files that become markers by a rename. */
   markers(directory = this.data): string[] {
     return readdirSync(directory)
-      .filter((name) => name.startsWith('._'))
+      .filter((name) => name.startsWith('._') && !name.endsWith('.tmp'))
       .sort();
   }
 
@@ -286,17 +296,15 @@ export class Scene {
     await Promise.all(this.services.map((service) => service.crash()));
     await until(() => this.#killJobs() === 0, 'the jobs of the test end');
     for (const path of this.#mounts.reverse()) unmount(path);
-    chmodSync(this.data, 0o755);
+    if (existsSync(this.data)) chmodSync(this.data, 0o755);
     rmSync(this.root, { recursive: true, force: true, maxRetries: 5 });
   }
 
   /** Jobs outlive the service by design. Only processes that the spool of this test names, with their start time. */
   #killJobs(): number {
-    const spool = join(this.state, 'spool');
-    if (!existsSync(spool)) return 0;
     let alive = 0;
-    for (const run of readdirSync(spool)) {
-      const [, pid, birth] = /^(\d+) (\d+) /.exec(readIfThere(join(spool, run, 'pid'))) ?? [];
+    for (const path of pidFiles(this.root)) {
+      const [, pid, birth] = /^(\d+) (\d+) /.exec(readIfThere(path)) ?? [];
       const stat = pid === undefined ? undefined : processStat(Number(pid));
       if (stat === undefined || stat.birth !== birth || stat.pid <= 1) continue;
       alive++;
@@ -308,6 +316,12 @@ export class Scene {
     }
     return alive;
   }
+}
+
+/** The pid files of all spools below a directory: <state directory>/spool/<run>/pid. */
+function pidFiles(root: string): string[] {
+  const names = readdirSync(root, { recursive: true, encoding: 'utf8' });
+  return names.filter((name) => /(^|\/)spool\/[^/]+\/pid$/.test(name)).map((name) => join(root, name));
 }
 
 function unmount(path: string): void {

@@ -135,7 +135,7 @@ export const filesOf = (watch: WatchDefinition, ...paths: string[]): ObservedFil
   );
 
 /** The unit of a file that is alone in its watch. */
-export function unitOf(watch: WatchDefinition, file: ObservedFile, index = 0): Unit {
+export function unitOf(file: ObservedFile, index = 0): Unit {
   return { file, list: file.selection.lists[0] ?? 0, index };
 }
 

@@ -47,7 +47,10 @@ describe('min_age', () => {
 describe('max_age', () => {
   it('counts from mtime, whatever ctime says', () => {
     expect(verdict(0, 60, { mtime: ago(61), ctime: NOW }).kind).toBe('too-old');
-    expect(verdict(0, 60, { mtime: ago(59), ctime: ago(5) })).toEqual({ kind: 'eligible', until: NOW + 1000 });
+    expect(verdict(0, 60, { mtime: ago(59), ctime: ago(5) })).toEqual({
+      kind: 'eligible',
+      until: NOW + 1000,
+    });
     // "must be newer than"
     expect(verdict(0, 60, { mtime: ago(60) }).kind).toBe('too-old');
   });

@@ -34,15 +34,18 @@ describe('markerStem', () => {
 });
 
 describe('parseMarkerName', () => {
-  it.each(['w', 'a_b', 'a_0', 'a.b', 't-x_1', '日本', 'done', 'a_0_'])('reads back names of watch %s', (name) => {
-    const watch = textToBytes(name);
-    for (const file of ['ok.txt', 'GFS_20240101.foo', '0_x', '1_2_3', 'a.done', 'x.', '.x'])
-      for (const step of [0, 1, 10])
-        for (const state of markerStates) {
-          const stem = markerStem(watch, step, file);
-          expect(parseMarkerName(watch, `${stem}.${state}`)).toEqual({ stem, step, file, state });
-        }
-  });
+  it.each(['w', 'a_b', 'a_0', 'a.b', 't-x_1', '日本', 'done', 'a_0_'])(
+    'reads back names of watch %s',
+    (name) => {
+      const watch = textToBytes(name);
+      for (const file of ['ok.txt', 'GFS_20240101.foo', '0_x', '1_2_3', 'a.done', 'x.', '.x'])
+        for (const step of [0, 1, 10])
+          for (const state of markerStates) {
+            const stem = markerStem(watch, step, file);
+            expect(parseMarkerName(watch, `${stem}.${state}`)).toEqual({ stem, step, file, state });
+          }
+    },
+  );
 
   it('reads back files of any bytes', () => {
     for (const name of nastyNames) {

@@ -24,7 +24,7 @@ const progress = (
 ): StepProgress => {
   const watch = watchWith({ steps: [single(), single()], ...over });
   const { step = 0, ...rest } = file;
-  return stepProgress(watch, unitOf(watch, fileOf(watch, 'x', rest)), step, known, NOW);
+  return stepProgress(watch, unitOf(fileOf(watch, 'x', rest)), step, known, NOW);
 };
 const failed = (failedAttempts: number, secondsAgo: number): StepRecord => ({
   ...record('failed'),
@@ -127,15 +127,21 @@ describe('updated', () => {
   it('runs again what failed finally or was killed, because it is another content', () => {
     for (const state of ['failed', 'killed'] as const) {
       const known = { ...record(state), identity: identityWith({ mtime: 1000 }) };
-      expect(progress({ updated: true, retries: 0 }, known, now)).toMatchObject({ reason: 'updated', attempt: 1 });
+      expect(progress({ updated: true, retries: 0 }, known, now)).toMatchObject({
+        reason: 'updated',
+        attempt: 1,
+      });
     }
   });
 
   it('runs the set again when a member changed', () => {
     const watch = watchWith({ updated: true });
     const file = fileOf(watch, 'x');
-    const unit = { ...unitOf(watch, file), members: [[file], [fileOf(watch, 'y', { times: { mtime: 9 } })]] };
-    const before = { ...record('done'), identity: identityOf(file.stat, [file.stat, statWith({ mtime: 8 })]) };
+    const unit = { ...unitOf(file), members: [[file], [fileOf(watch, 'y', { times: { mtime: 9 } })]] };
+    const before = {
+      ...record('done'),
+      identity: identityOf(file.stat, [file.stat, statWith({ mtime: 8 })]),
+    };
     expect(stepProgress(watch, unit, 0, before, NOW)).toMatchObject({ reason: 'updated' });
   });
 });
@@ -174,7 +180,7 @@ describe('nextStep', () => {
     times: Times = {},
   ) => {
     const watch = watchWith({ steps: [single('0'), single('1'), single('2')], ...over });
-    const unit = unitOf(watch, fileOf(watch, 'x', { times }), index);
+    const unit = unitOf(fileOf(watch, 'x', { times }), index);
     return nextStep(watch, unit, (step) => known[step] ?? record(), NOW);
   };
   const done = record('done');
@@ -224,6 +230,15 @@ describe('nextStep', () => {
     expect(next({ maxIndex: 0 }, 1)).toEqual({ kind: 'beyond', rule: 'max_index' });
     expect(next({ maxIndex: 3 }, 3)).toMatchObject({ step: 0 });
     expect(next({ maxIndex: 3 }, 4)).toEqual({ kind: 'beyond', rule: 'max_index' });
+  });
+
+  it('submits nothing beyond max_index, not on an update either', () => {
+    const old = { ...record('done'), identity: identityWith({ mtime: 1 }) };
+    expect(next({ updated: true, maxIndex: 0 }, 0, { 0: old }, { mtime: 2 })).toMatchObject({ step: 0 });
+    expect(next({ updated: true, maxIndex: 0 }, 1, { 0: old }, { mtime: 2 })).toEqual({
+      kind: 'beyond',
+      rule: 'max_index',
+    });
   });
 
   it('leaves the skipped alone', () => {

@@ -5,7 +5,8 @@ import { globs, nastyNames, patterns, textOf, watchWith } from '../../support/wa
 
 const select = (over: Partial<WatchDefinition>, path: string): Selection =>
   compileSelector(watchWith(over))(path);
-const matches = (glob: string, path: string): boolean => select({ lists: globs(glob) }, path).lists.length === 1;
+const matches = (glob: string, path: string): boolean =>
+  select({ lists: globs(glob) }, path).lists.length === 1;
 
 describe('globs', () => {
   it.each(nastyNames)('"*" takes any file, also %j', (name) => {

@@ -1,0 +1,246 @@
+import { describe, expect, it } from 'vitest';
+import type { WatchDefinition } from '../../../src/config/schema.js';
+import { identityKey } from '../../../src/watch/identity.js';
+import { unitIdentity } from '../../../src/watch/progress.js';
+import {
+  actionsOf,
+  fileOf,
+  filesOf,
+  globs,
+  inOrder,
+  lists,
+  nastyNames,
+  nothing,
+  NOW,
+  record,
+  single,
+  spec,
+  submitsOf,
+  watchWith,
+  World,
+} from '../../support/watch-fixtures.js';
+
+const worldOf = (over: Partial<WatchDefinition>, ...paths: string[]): World => {
+  const watch = watchWith(over);
+  return new World(watch, filesOf(watch, ...paths));
+};
+
+describe('plan', () => {
+  it('submits the job for a new file, and nothing for a processed one', () => {
+    const world = worldOf({ steps: [single('cat', '%(file)s')] }, 'a', 'b').mark('a', 0, 'done');
+    expect(submitsOf(world.plan())).toMatchObject([
+      {
+        unit: { file: { path: 'b' } },
+        step: 0,
+        attempt: 1,
+        reason: 'new',
+        spec: { pool: 'p', args: ['cat', '/data/b'] },
+      },
+    ]);
+  });
+
+  it("runs the document's example: each step on the file that took its place", () => {
+    const steps = [single('first'), single('second')];
+    const world = worldOf({ steps }, '1').mark('1', 0, 'done');
+    expect(actionsOf(world.plan())).toEqual([]);
+    world.files = filesOf(world.watch, '1', '2');
+    expect(actionsOf(world.plan())).toEqual(['submit 2 0', 'submit 1 1']);
+    world.mark('2', 0, 'done').mark('1', 1, 'done');
+    world.files = filesOf(world.watch, '1', '2', '3');
+    // file[2] is beyond the entries: the last one is for all others, and it has run
+    expect(actionsOf(world.plan())).toEqual(['submit 3 0', 'submit 2 1']);
+  });
+
+  it('does nothing for empty specs, and marks files of lists with an empty one', () => {
+    expect(actionsOf(worldOf({ steps: [nothing] }, 'a').plan())).toEqual([]);
+    const made = worldOf(
+      { lists: globs('*.foo', '*.bar'), steps: [lists(spec(), null)] },
+      '1.foo',
+      '1.bar',
+    ).plan();
+    expect(actionsOf(made)).toEqual(['submit 1.foo 0', 'mark 1.bar 0']);
+  });
+
+  it('submits nothing for a file whose job is in flight', () => {
+    const made = worldOf({}, 'a', 'b').fly('a').plan();
+    expect(actionsOf(made)).toEqual(['submit b 0']);
+    expect(made.running.map((unit) => unit.file.path)).toEqual(['a']);
+    expect(made.counts).toMatchObject({ files: 2, running: 1, ready: 1 });
+  });
+
+  it('takes names of any bytes', () => {
+    const watch = watchWith({ steps: [single('cat', '%(filename)s')] });
+    const world = new World(watch, filesOf(watch, ...nastyNames));
+    const made = submitsOf(world.plan());
+    expect(new Set(made.map(({ spec: { args } }) => args[1]))).toEqual(new Set(nastyNames));
+    for (const {
+      unit,
+      spec: { args },
+    } of made)
+      expect(args[1]).toBe(unit.file.path);
+  });
+
+  it('one file that cannot be rendered is its own problem only', () => {
+    const made = worldOf({ split: '.', steps: [single('cat', '%(2)s')] }, 'a.b', 'a.b.c', 'z').plan();
+    expect(actionsOf(made)).toEqual(['submit a.b.c 0']);
+    expect(made.waiting.map(({ file, rule }) => [file.path, rule])).toEqual([
+      ['z', 'error'],
+      ['a.b', 'error'],
+    ]);
+    expect(made.waiting[0]!.detail).toContain('part 2');
+  });
+
+  it('counts what it found', () => {
+    const world = worldOf({ retries: 0 }, 'a', 'b', 'c', 'd', 'e')
+      .mark('a', 0, 'done')
+      .mark('b', 0, 'failed')
+      .mark('c', 0, 'killed')
+      .fly('d');
+    const made = world.plan();
+    expect(made.counts).toEqual({
+      files: 5,
+      waiting: 0,
+      ready: 1,
+      running: 1,
+      done: 1,
+      failed: 1,
+      killed: 1,
+      nextRetry: undefined,
+    });
+    expect(made.finished.map(({ file, memo }) => [file.path, memo.how, memo.last])).toEqual([
+      ['c', 'killed', 0],
+      ['b', 'failed', 0],
+      ['a', 'done', 0],
+    ]);
+  });
+});
+
+describe('max_jobs', () => {
+  it('bounds the jobs in flight; the first of the order come first', () => {
+    const world = worldOf({ maxJobs: 3 }, 'a', 'b', 'c', 'd', 'e').fly('e');
+    const made = world.plan();
+    expect(actionsOf(made)).toEqual(['submit d 0', 'submit c 0']);
+    expect(made.held).toBe(2);
+    // all that could run now, with a place or without
+    expect(made.counts).toMatchObject({ ready: 4, running: 1, waiting: 0 });
+  });
+
+  it('submits nothing when more are in flight than allowed (it was lowered)', () => {
+    const world = worldOf({ maxJobs: 2 }, 'a');
+    world.inFlightCount = 5;
+    expect(actionsOf(world.plan())).toEqual([]);
+  });
+
+  it('counts submits of files that need no look before', () => {
+    const closed = { ...watchWith().ready, closed: true };
+    const world = worldOf({ maxJobs: 1, ready: closed }, 'a', 'b');
+    // looks are cheap together, and are no jobs
+    expect(actionsOf(world.plan())).toEqual(['probe closed b 0', 'probe closed a 0']);
+    for (const file of world.files) {
+      const identity = identityKey(unitIdentity({ file, list: 0, index: 0 }));
+      world.evidence.set(file.path, { identity, openUntil: null });
+    }
+    expect(actionsOf(world.plan())).toEqual(['submit b 0']);
+    world.inFlightCount = 1;
+    world.evidence.clear();
+    expect(actionsOf(world.plan())).toEqual([]);
+  });
+
+  it('is not used up by files that wait', () => {
+    const world = worldOf({ maxJobs: 1 }, 'a', 'b').set('b', 0, {
+      ...record('failed'),
+      failedAttempts: 1,
+      failedAt: NOW,
+    });
+    expect(actionsOf(world.plan())).toEqual(['submit a 0']);
+  });
+});
+
+describe('live arrivals', () => {
+  const watch = watchWith({ maxJobs: 10 });
+  const backlog = Array.from({ length: 30 }, (_, i) => fileOf(watch, `z${i}`, { backlog: true }));
+
+  it('go before the backlog, whatever the order', () => {
+    const world = new World(watch, inOrder(watch, [...backlog, fileOf(watch, 'a')]));
+    expect(actionsOf(world.plan())[0]).toBe('submit a 0');
+  });
+
+  it('find a free place though the backlog has taken all it can', () => {
+    const world = new World(watch, inOrder(watch, backlog));
+    const first = submitsOf(world.plan()).length;
+    expect(first).toBe(9);
+    world.inFlightCount = first;
+    world.backlogInFlight = first;
+    world.files = inOrder(watch, [...backlog, fileOf(watch, 'a')]);
+    expect(actionsOf(world.plan())).toEqual(['submit a 0']);
+  });
+
+  it('keep the index of the whole order', () => {
+    const two = watchWith({ steps: [single(), single()], runAll: false });
+    const files = inOrder(two, [fileOf(two, 'b', { backlog: true }), fileOf(two, 'a')]);
+    expect(actionsOf(new World(two, files).plan())).toEqual(['submit a 1', 'submit b 0']);
+  });
+
+  it('may use every place that max_jobs 1 leaves', () => {
+    const one = watchWith({ maxJobs: 1 });
+    expect(actionsOf(new World(one, [fileOf(one, 'a', { backlog: true })]).plan())).toEqual(['submit a 0']);
+  });
+});
+
+describe('wakeAt', () => {
+  it('is never for a watch that waits for nothing', () => {
+    expect(worldOf({}, 'a').mark('a', 0, 'done').plan().wakeAt).toBe(Infinity);
+  });
+
+  it('is the first of all moments at which time alone changes something', () => {
+    const watch = watchWith({ minAge: 10, maxAge: 7200, ready: { ...watchWith().ready, stable: 4 } });
+    const young = fileOf(watch, 'young', { times: { mtime: NOW - 3000 } });
+    const unstable = fileOf(watch, 'unstable', { observedAt: NOW - 1000 });
+    const failed = fileOf(watch, 'failed');
+    const world = new World(watch, inOrder(watch, [young, unstable, failed])).set('failed', 0, {
+      ...record('failed'),
+      failedAttempts: 1,
+      failedAt: NOW - 28_000,
+    });
+    const made = world.plan();
+    expect(made.wakeAt).toBe(NOW + 2000);
+    expect(made.counts.nextRetry).toBe(NOW + 2000);
+    world.mark('failed', 0, 'done');
+    expect(world.plan().wakeAt).toBe(NOW + 3000);
+    world.files = [young];
+    expect(world.plan().wakeAt).toBe(NOW + 7000);
+    world.files = [failed];
+    expect(world.plan().wakeAt).toBe(NOW + 3_600_000);
+  });
+
+  it('is exact: nothing happens a millisecond before, and something at it', () => {
+    const watch = watchWith({ minAge: 10 });
+    const world = new World(watch, [fileOf(watch, 'a', { times: { mtime: NOW - 1000 } })]);
+    const at = world.plan().wakeAt;
+    world.now = at - 1;
+    expect(actionsOf(world.plan())).toEqual([]);
+    world.now = at;
+    expect(actionsOf(world.plan())).toEqual(['submit a 0']);
+  });
+});
+
+describe('filesets', () => {
+  const over = {
+    lists: globs('*.foo', '*.bar'),
+    split: '.',
+    fileset: 1,
+    steps: [single('cat', '%(fileset)s')],
+  };
+
+  it('get one job for the set, with the names of all', () => {
+    const made = submitsOf(worldOf(over, 'a.foo', 'a.bar', 'b.foo').plan());
+    expect(made).toMatchObject([
+      { unit: { file: { path: 'a.foo' } }, spec: { args: ['cat', 'a.foo', 'a.bar'] } },
+    ]);
+  });
+
+  it('that wait say which list is missing', () => {
+    const made = worldOf(over, 'b.foo').plan();
+    expect(made.waiting).toMatchObject([{ rule: 'fileset', detail: 'set "b" is missing *.bar' }]);
+  });
+});
