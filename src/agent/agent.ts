@@ -1,8 +1,10 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Executor } from '../executors/executor.js';
 import { ProcessExecutor } from '../executors/process/process-executor.js';
 import type { JobFilter, StopMode, SubmitRequest, SubmitResult } from '../protocol/agent.js';
+import { describeError } from '../lib/errors.js';
+import { makeDirectory } from '../lib/make-directory.js';
 import { isFinished } from '../protocol/job.js';
 import type { Job } from '../protocol/job.js';
 import { admit } from './admission.js';
@@ -26,7 +28,7 @@ export { AgentLockedError } from './lock.js';
  * @throws AgentLockedError when another agent uses the directory; Error when its state cannot be read
  */
 export async function createAgent(options: AgentOptions): Promise<Agent> {
-  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  makeDirectory(options.directory, 0o700);
   chmodSync(options.directory, 0o700);
   const unlock = lockDirectory(options.directory);
   try {
@@ -178,7 +180,10 @@ class EmbeddedAgent implements Agent {
         'kill',
       );
     } catch (error) {
-      this.options.log.error({ err: error }, 'cannot record the kill; the jobs are left running');
+      this.options.log.error(
+        {},
+        `cannot record the kill: ${describeError(error)}; the jobs are left running`,
+      );
       this.close();
       return;
     }
@@ -214,7 +219,7 @@ class EmbeddedAgent implements Agent {
       try {
         listener(job);
       } catch (error) {
-        this.options.log.error({ err: error, job: record.id }, 'a listener failed');
+        this.options.log.error({ job: record.id }, `a listener failed: ${describeError(error)}`);
       }
     }
   }
@@ -235,7 +240,7 @@ class EmbeddedAgent implements Agent {
       }
     } catch (error) {
       if (!this.closed)
-        this.options.log.warn({ err: error }, 'cannot forget expired jobs, trying again later');
+        this.options.log.warn({}, `cannot forget expired jobs: ${describeError(error)}; trying again later`);
     }
   }
 

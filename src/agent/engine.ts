@@ -1,3 +1,4 @@
+import { describeError } from '../lib/errors.js';
 import type { Executor, RunEnd } from '../executors/executor.js';
 import { isFinished } from '../protocol/job.js';
 import { ended, killedBeforeStart, started } from './outcome.js';
@@ -32,6 +33,7 @@ export class Engine {
   private turn: NodeJS.Immediate | undefined;
   private cancelWake: () => void = () => undefined;
   private writePause = 0;
+  private writeTrouble = false;
   private lastOrder = 0;
   private starting = true;
   private closed = false;
@@ -191,14 +193,19 @@ export class Engine {
       this.enqueue(this.live.get(id)!);
     }
     this.writePause = Math.min(Math.max(this.writePause * 2, 500), LONGEST_WRITE_PAUSE_MS);
-    const fields = { err: error, results: this.unwritten.size, starts: starts.length };
-    this.options.log.error(fields, 'cannot write the state, trying again');
+    if (!this.writeTrouble) {
+      const fields = { results: this.unwritten.size, starts: starts.length };
+      const message = `cannot write the state in ${this.options.directory}: ${describeError(error)}; results are kept, trying again until it works`;
+      this.options.log.error(fields, message);
+    }
+    this.writeTrouble = true;
     this.cancelWake = this.options.clock.after(this.writePause, () => this.run());
   }
 
   private noteWritable(records: number): void {
     if (this.writePause > 0 && records > 0) this.options.log.info({}, 'the state can be written again');
     this.writePause = 0;
+    this.writeTrouble = false;
   }
 
   private settle(record: JobRecord): void {
@@ -233,7 +240,7 @@ export class Engine {
       this.live.set(id, changed);
       this.parts.changed(changed);
     } catch (error) {
-      this.options.log.warn({ err: error, job: id }, 'cannot note the process id');
+      this.options.log.warn({ job: id }, `cannot note the process id: ${describeError(error)}`);
     }
   }
 

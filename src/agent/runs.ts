@@ -1,3 +1,4 @@
+import { describeError } from '../lib/errors.js';
 import type { Executor, RunEnd } from '../executors/executor.js';
 import { Alarms } from './alarms.js';
 import { runOf } from './run.js';
@@ -75,7 +76,10 @@ export class Runs {
     try {
       this.events.overrun(id);
     } catch (error) {
-      log.error({ err: error, job: id }, 'cannot record that the job runs too long, trying again');
+      log.error(
+        { job: id },
+        `cannot record that the job runs too long: ${describeError(error)}; trying again`,
+      );
       this.limits.set(id, this.now() + 1, () => this.overrun(id, seconds));
     }
   }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory } from '../lib/make-directory.js';
 import { textToBuffer } from '../lib/text.js';
 
 /** How much of a stream a job record holds. */
@@ -19,7 +20,7 @@ export class Spool {
 
   constructor(directory: string) {
     this.root = join(directory, 'spool');
-    mkdirSync(this.root, { recursive: true, mode: 0o700 });
+    makeDirectory(this.root, 0o700);
   }
 
   directory(id: string, run: number): string {

@@ -61,8 +61,11 @@ function answer(socket: Socket, handlers: ControlHandlers): void {
     size += chunk.length;
     if (size > LONGEST_REQUEST) socket.destroy();
   });
-  createInterface({ input: socket }).on('line', (line) => {
-    socket.end(`${JSON.stringify(handle(line, handlers))}\n`);
+  const lines = createInterface({ input: socket });
+  // readline passes the socket's errors on
+  lines.on('error', () => socket.destroy());
+  lines.on('line', (line) => {
+    if (socket.writable) socket.write(`${JSON.stringify(handle(line, handlers))}\n`);
   });
 }
 
@@ -98,8 +101,14 @@ function ask(path: string, request: string): Promise<unknown> {
     const socket = createConnection(path, () => socket.write(`${request}\n`));
     let text = '';
     socket.setTimeout(ANSWER_MS, () => socket.destroy(new Error('the watcher does not answer')));
-    socket.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
+    socket.setEncoding('utf8');
+    socket.on('data', (chunk: string) => {
+      text += chunk;
+      if (!text.endsWith('\n')) return;
+      socket.end();
+      resolve(JSON.parse(text));
+    });
     socket.on('error', reject);
-    socket.on('end', () => resolve(JSON.parse(text)));
+    socket.on('end', () => reject(new Error('the watcher ended the connection without an answer')));
   });
 }

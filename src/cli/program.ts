@@ -251,6 +251,9 @@ async function runCommand(argv: RunArguments, context: Context): Promise<number>
     watchConfig: argv.watchConfig,
     log,
     progress,
+    setLogLevel: (level) => {
+      if (argv.logLevel === undefined) log.level = level;
+    },
     context,
   });
 }

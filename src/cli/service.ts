@@ -1,17 +1,19 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { AgentLockedError } from '../agent/agent.js';
-import { load, formatProblem, type ResolvedConfig } from '../config/load.js';
+import type { ResolvedConfig } from '../config/load.js';
 import { describeError, UserError } from '../lib/errors.js';
-import type { AgentPort, StopMode } from '../protocol/agent.js';
+import type { AgentPort } from '../protocol/agent.js';
 import { Ledger } from '../watch/ledger.js';
 import { Watcher } from '../watch/watcher.js';
-import { countErrors, type ConfigurationSource } from './configuration.js';
+import type { ConfigurationSource } from './configuration.js';
 import { exitCodes, type Context } from './context.js';
 import { serveControl } from './control.js';
 import { createEmbeddedAgent } from './embedded.js';
 import type { Log } from '../lib/log.js';
+import { makeDirectory as makeStateDirectory } from '../lib/make-directory.js';
 import type { Progress } from './progress.js';
+import { Reloader } from './reload.js';
+import { StopRequests, type Stop } from './stop-requests.js';
 
 export interface ServiceOptions {
   readonly source: ConfigurationSource;
@@ -21,6 +23,7 @@ export interface ServiceOptions {
   readonly watchConfig: boolean;
   readonly log: Log;
   readonly progress: Progress;
+  readonly setLogLevel: (level: string) => void;
   readonly context: Context;
 }
 
@@ -28,8 +31,6 @@ const STANDBY_POLL_MS = 1000;
 const PRUNE_EVERY_MS = 3_600_000;
 /** the agent may keep a result this much longer than `expire`; the ledger must remember at least as long */
 const LEDGER_FACTOR = 2;
-
-type Stop = { readonly mode: StopMode; readonly signal: string };
 
 /**
  * The service from start to stop: agent, ledger, watches, control socket; stopped in reverse order.
@@ -44,19 +45,21 @@ export async function runService(options: ServiceOptions): Promise<number> {
   }
   makeDirectory(directory);
   const stops = new StopRequests(context, config.onStop);
+  const reloader = new Reloader(options, stops);
   try {
     const embedded = await startAgent(options, stops);
     if (embedded === undefined) return exitCodes.ok;
     log.info({ agent: embedded.agent.description }, embedded.agent.description);
-    return await withAgent(options, embedded, stops);
+    return await withAgent(options, embedded, stops, reloader);
   } finally {
+    await reloader.stop();
     stops.dispose();
   }
 }
 
 function makeDirectory(directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeStateDirectory(directory, 0o700);
   } catch (error) {
     throw new UserError(
       `cannot make the state directory ${directory}: ${describeError(error)}; set state_dir to a directory you may write`,
@@ -86,7 +89,12 @@ async function startAgent(options: ServiceOptions, stops: StopRequests): Promise
   }
 }
 
-async function withAgent(options: ServiceOptions, embedded: Embedded, stops: StopRequests): Promise<number> {
+async function withAgent(
+  options: ServiceOptions,
+  embedded: Embedded,
+  stops: StopRequests,
+  reloader: Reloader,
+): Promise<number> {
   const { config, directory, log, progress, context } = options;
   const ledger = openLedger(directory);
   const failures = { count: 0 };
@@ -115,10 +123,10 @@ async function withAgent(options: ServiceOptions, embedded: Embedded, stops: Sto
     () => ledger.prune(context.clock.now() - config.expire * 1000 * LEDGER_FACTOR),
     PRUNE_EVERY_MS,
   );
-  const reloads = createReloads(options, embedded, watcher, log);
   try {
     await watcher.configure(onceable(options, config));
     await releaseLeftovers(embedded.agent, ledger);
+    reloader.attach(embedded.configure, watcher);
     log.info(
       { watches: config.watches.length },
       `watching: ${config.watches.map((watch) => watch.name).join(', ')}`,
@@ -127,7 +135,7 @@ async function withAgent(options: ServiceOptions, embedded: Embedded, stops: Sto
     const stop = await stops.next();
     return await stopService(stop, watcher, embedded.agent, stops, log);
   } finally {
-    await reloads.dispose();
+    await reloader.stop();
     clearInterval(prune);
     await closeControl();
     await watcher.stop();
@@ -184,7 +192,7 @@ async function runOnce(
   if (left > 0)
     log.warn(
       { files: left },
-      `${left} ${left === 1 ? 'file' : 'files'} could not be processed or wait for a rerun`,
+      `not processed: ${left} ${left === 1 ? 'file' : 'files'}, see above or \`meeseeks-watch plan\``,
     );
   return failures.count > 0 || left > 0 ? exitCodes.failed : exitCodes.ok;
 }
@@ -199,7 +207,9 @@ async function stopService(
   if (stop.mode === 'leave') {
     log.info(
       { jobs: watcher.inFlight },
-      `${stop.signal}: stopping; ${watcher.inFlight} job(s) go on and are taken up by the next start`,
+      watcher.inFlight === 0
+        ? `${stop.signal}: stopping`
+        : `${stop.signal}: stopping; ${watcher.inFlight} job(s) go on and are taken up by the next start`,
     );
     return exitCodes.ok;
   }
@@ -220,117 +230,4 @@ async function stopService(
   await agent.stop('kill');
   await watcher.recordRest();
   return exitCodes.ok;
-}
-
-interface Reloads {
-  dispose(): Promise<void>;
-}
-
-/** SIGHUP, or a changed file with --watch-config: a configuration with errors is rejected whole. */
-function createReloads(options: ServiceOptions, embedded: Embedded, watcher: Watcher, log: Log): Reloads {
-  let reloading = Promise.resolve();
-  const reload = (): void => {
-    reloading = reloading
-      .then(() => reloadOnce(options, embedded, watcher, log))
-      .catch((error: unknown) => {
-        log.error({ err: error }, `reload failed: ${describeError(error)}; the running configuration stays`);
-      });
-  };
-  const offSignal = options.context.onSignal('SIGHUP', reload);
-  const files = options.watchConfig
-    ? import('./config-files.js').then(({ followFiles }) => followFiles(options.config.files, reload))
-    : undefined;
-  return {
-    dispose: async () => {
-      offSignal();
-      await (await files)?.close();
-      await reloading;
-    },
-  };
-}
-
-async function reloadOnce(
-  options: ServiceOptions,
-  embedded: Embedded,
-  watcher: Watcher,
-  log: Log,
-): Promise<void> {
-  const { source, context } = options;
-  const { config, problems } = load(source.files, source.overrides, { cwd: context.cwd });
-  for (const problem of problems) {
-    if (problem.severity === 'error') log.error({}, formatProblem(problem));
-    else log.warn({}, formatProblem(problem));
-  }
-  if (config === undefined) {
-    log.error({}, `reload rejected: ${countErrors(problems)}; the running configuration stays`);
-    return;
-  }
-  if (config.client !== undefined) {
-    log.error(
-      {},
-      'reload rejected: client: a networked agent cannot be used yet; the running configuration stays',
-    );
-    return;
-  }
-  embedded.configure(config);
-  const { added, removed, changed } = await watcher.configure(config.watches);
-  const parts = Object.entries({ added, removed, changed }).filter(([, names]) => names.length > 0);
-  log.info(
-    { added, removed, changed },
-    `reloaded: ${parts.length === 0 ? 'no watch changed' : parts.map(([what, names]) => `${what} ${names.join(', ')}`).join('; ')}`,
-  );
-}
-
-/** Signals as a queue of wishes: SIGTERM leaves jobs running, the first Ctrl-C drains, the second kills; on_stop changes the first. */
-class StopRequests {
-  readonly #waiting: ((stop: Stop) => void)[] = [];
-  readonly #pending: Stop[] = [];
-  readonly #off: (() => void)[];
-  #count = 0;
-
-  constructor(
-    private readonly context: Context,
-    private readonly onStop: StopMode | undefined,
-  ) {
-    this.#off = [
-      context.onSignal('SIGINT', () => this.#request('SIGINT')),
-      context.onSignal('SIGTERM', () => this.#request('SIGTERM')),
-    ];
-  }
-
-  next(): Promise<Stop> {
-    const stop = this.#pending.shift();
-    return stop !== undefined ? Promise.resolve(stop) : new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  /** True when a stop was asked for within `ms`; it is consumed. */
-  async within(ms: number): Promise<boolean> {
-    if (this.#pending.length > 0) return true;
-    return new Promise((resolve) => {
-      const cancel = this.context.clock.after(ms, () => {
-        this.#waiting.splice(this.#waiting.indexOf(listener), 1);
-        resolve(false);
-      });
-      const listener = (): void => {
-        cancel();
-        resolve(true);
-      };
-      this.#waiting.push(listener);
-    });
-  }
-
-  dispose(): void {
-    for (const off of this.#off) off();
-  }
-
-  #request(signal: 'SIGINT' | 'SIGTERM'): void {
-    const first = this.onStop ?? (signal === 'SIGINT' ? 'drain' : 'leave');
-    const stop: Stop = {
-      mode: this.#count++ === 0 ? first : 'kill',
-      signal: signal === 'SIGINT' ? 'Ctrl-C' : signal,
-    };
-    const waiting = this.#waiting.splice(0);
-    if (waiting.length === 0) this.#pending.push(stop);
-    for (const resolve of waiting) resolve(stop);
-  }
 }

@@ -95,12 +95,19 @@ function explainNoUnit(
       (w) => w.rule === 'fileset' && sharesSet(inspection, file, w.file),
     );
   if (set?.rule === 'fileset') rules.push({ rule: 'fileset', verdict: 'wait', detail: set.detail });
-  const missing = /is missing (.*)$/.exec(set?.detail ?? '')?.[1]?.split(', ') ?? [];
+  const missing = set?.missing ?? [];
   const until = set?.until;
-  return done(set === undefined ? 'joins no complete fileset' : `waits: ${set.detail}`, {
-    missing,
-    ...(until !== undefined && { until }),
-  });
+  return done(
+    set === undefined
+      ? 'joins no complete fileset'
+      : set.rule === 'fileset'
+        ? 'waits for the rest of its fileset'
+        : `waits: ${set.detail}`,
+    {
+      missing,
+      ...(until !== undefined && { until }),
+    },
+  );
 }
 
 /** Whether two files would stand in the same set: equal leading parts or captures. */
@@ -136,7 +143,7 @@ function explainUnit(
   rules.push({
     rule: 'index',
     verdict: 'info',
-    detail: `${unit.index} in the order${last < 0 ? '' : `, so jobs up to ${last} are its own`}`,
+    detail: describeIndex(unit.index, last, watch.runAll),
   });
   const path = unit.file.path;
   const flying = input.inFlight(path);
@@ -206,4 +213,10 @@ export function describeAction(action: Action): string {
     case 'probe':
       return `would first run the check command of jobs[${action.step}]`;
   }
+}
+
+function describeIndex(index: number, last: number, runAll: boolean): string {
+  const place = index === 0 ? 'first in the order' : `number ${index} in the order, counted from 0`;
+  if (last < 0) return place;
+  return `${place}: runs jobs[${last}]${runAll && last > 0 ? ` after jobs[0..${last - 1}]` : ''}`;
 }

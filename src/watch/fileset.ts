@@ -22,7 +22,7 @@ export interface Fileset {
  *   member of an earlier list does not make it run again
  */
 export function joinFilesets(
-  watch: Pick<WatchDefinition, 'fileset' | 'lists' | 'leastLists'>,
+  watch: Pick<WatchDefinition, 'fileset' | 'lists' | 'leastLists' | 'split'>,
   files: readonly ObservedFile[],
   hasRecord: (path: string) => boolean = () => false,
 ): Fileset[] {
@@ -30,7 +30,9 @@ export function joinFilesets(
   const position = new Map(files.map((file, index) => [file, index]));
   const maySettleEarly = watch.leastLists < watch.lists.length;
   return [...groups]
-    .flatMap(([key, lists]) => setsOf(key, lists, maySettleEarly ? hasRecord : () => false))
+    .flatMap(([key, lists]) =>
+      setsOf(key, lists, watch.split ?? ' ', maySettleEarly ? hasRecord : () => false),
+    )
     .sort((a, b) => position.get(a.keyFile)! - position.get(b.keyFile)!);
 }
 
@@ -51,10 +53,11 @@ function groupByKey(watch: Pick<WatchDefinition, 'fileset' | 'lists'>, files: re
 function setsOf(
   key: string,
   lists: readonly (readonly ObservedFile[])[],
+  separator: string,
   hasRecord: (path: string) => boolean,
 ): Fileset[] {
   const missing = lists.flatMap((list, index) => (list.length === 0 ? [index] : []));
-  const name = key.split('\u0000').join(' ');
+  const name = key.split('\u0000').join(separator);
   const [first, ...rest] = lists;
   const earlier = rest.map((list) => list[0]).find((file) => file !== undefined && hasRecord(file.path));
   if (earlier !== undefined) return [{ keyFile: earlier, members: lists, missing, key: name }];

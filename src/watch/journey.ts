@@ -2,12 +2,13 @@ import type { WatchDefinition } from '../config/schema.js';
 import type { Clock } from '../lib/clock.js';
 import { describeError } from '../lib/errors.js';
 import type { Log } from '../lib/log.js';
-import { bytesToBuffer, printable, textToBytes } from '../lib/text.js';
+import { bytesToBuffer, bytesToText, printable, textToBytes } from '../lib/text.js';
 import type { AgentPort } from '../protocol/agent.js';
 import { createHints, type Hints } from './hints.js';
+import { Claim } from './claim.js';
 import type { Ledger } from './ledger.js';
 import { MarkerStore } from './marker-store.js';
-import type { PlanInput } from './observation.js';
+import type { ObservedFile, PlanInput } from './observation.js';
 import { isMissing, Observer } from './observer.js';
 import { noCounts, plan, type Action, type Plan, type PlanCounts } from './plan.js';
 import { Prober } from './prober.js';
@@ -17,6 +18,7 @@ import { Reporter } from './reporter.js';
 import { baseName, compileSelector } from './select.js';
 import { Tracker } from './tracker.js';
 import { Turns } from './turns.js';
+import type { Unit } from './unit.js';
 
 export interface JourneyPorts {
   readonly agent: AgentPort;
@@ -45,6 +47,7 @@ export class Journey {
   readonly #reporter: Reporter;
   readonly #hints: Hints;
   readonly #turns: Turns;
+  readonly #claim: Claim;
   readonly #unsubscribe: () => void;
   /** folder -> name -> number of renames seen */
   #hinted = new Map<string, Map<string, number>>();
@@ -56,6 +59,9 @@ export class Journey {
   #news = true;
   #wakeAt = 0;
   #submitting = true;
+  /** the claim is ours and earlier jobs are taken up */
+  #held = false;
+  #cannotRecord = false;
   #stopped = false;
   #plan: Plan | undefined;
   readonly #refusedUntil = new Map<string, number>();
@@ -72,6 +78,7 @@ export class Journey {
       this.#turns.want();
     };
     this.#turns = new Turns(clock, () => this.#turn());
+    this.#claim = new Claim(watch, clock, log);
     this.#reporter = new Reporter(watch.name, log);
     this.#store = new MarkerStore(
       watch.name,
@@ -108,9 +115,24 @@ export class Journey {
     });
   }
 
-  /** Takes up the jobs of an earlier run, then makes the first turn. Resolves after it. */
+  /** Takes up the jobs of an earlier run, then makes the first turn. Resolves after it, or when another watcher works here. */
   async start(): Promise<void> {
-    await this.#tracker.adopt();
+    if (this.#claim.acquire(() => void this.#begin())) await this.#begin();
+  }
+
+  async #begin(): Promise<void> {
+    try {
+      await this.#tracker.adopt();
+    } catch (error) {
+      this.#reporter.about(
+        'adopt',
+        `cannot ask the agent for the jobs of the last run: ${describeError(error)}; trying again`,
+      );
+      this.ports.clock.after(AFTER_ERROR_MS, () => void (this.#stopped || this.#begin()));
+      return;
+    }
+    this.#reporter.resolved('adopt');
+    this.#held = true;
     await this.#turns.now();
   }
 
@@ -119,8 +141,13 @@ export class Journey {
     await this.#turns.idle();
   }
 
-  /** Asks for a full scan, soon. */
+  /** Asks for a full scan, soon, after a change by a person. */
   rescan(): void {
+    this.#observer.hurry(this.ports.clock.now());
+    this.#scanAll();
+  }
+
+  #scanAll(): void {
     this.#scanWanted = true;
     this.#thorough = true;
     this.#turns.want();
@@ -146,6 +173,7 @@ export class Journey {
     this.#unsubscribe();
     this.#tracker.stop();
     this.#hints.close();
+    this.#claim.release();
   }
 
   get inFlight(): number {
@@ -165,6 +193,7 @@ export class Journey {
 
   /** Nothing is left that this run could still process: the rest waits for time, for files or for a person. */
   get isSettled(): boolean {
+    if (this.#claim.standingBy || this.#cannotRecord || this.#recorder.isStuck) return true;
     if (this.#plan === undefined || this.#tracker.size > 0) return false;
     if (this.#plan.held > 0 || this.#plan.actions.length > 0) return false;
     return !this.#plan.waiting.some(
@@ -184,22 +213,28 @@ export class Journey {
 
   /** Files that failed and wait for a rerun, or that can have no job. */
   get unfinished(): number {
-    return this.#plan?.waiting.filter(({ rule }) => rule === 'retry' || rule === 'error').length ?? 0;
+    if (this.#claim.standingBy) return 1;
+    const troubled =
+      this.#plan?.waiting.filter(({ rule }) => rule === 'retry' || rule === 'error').length ?? 0;
+    const unrecorded = this.#recorder.isStuck ? this.#tracker.size : 0;
+    return troubled + unrecorded + (this.#cannotRecord ? (this.#plan?.counts.ready ?? 0) : 0);
   }
 
   /** One turn. @returns ms since the epoch when the next is due though nothing happens */
   async #turn(): Promise<number> {
     const { clock } = this.ports;
+    if (!this.#held) return Infinity;
     try {
       await this.#observe(clock.now());
       if (clock.now() >= this.#nextRefresh) await this.#tracker.refresh();
       await this.#record();
       if (this.#news || clock.now() >= this.#wakeAt) await this.#advance();
+      this.#reporter.resolved('turn');
       this.#nextRefresh = this.#tracker.size > 0 ? clock.now() + this.watch.refresh * 1000 : Infinity;
       return Math.min(this.#wakeAt, this.#nextScan, this.#nextRefresh);
     } catch (error) {
       // a turn handles what can be expected; the next scan starts from what is there
-      this.ports.log.error({ watch: this.watch.name, err: error }, `${describeError(error)}; looking again`);
+      this.#reporter.about('turn', `${describeError(error)}; trying again`);
       this.#scanWanted = true;
       this.#news = true;
       return clock.now() + AFTER_ERROR_MS;
@@ -216,6 +251,7 @@ export class Journey {
       for (const [name, renames] of names) {
         const found = this.#observer.lookAt(folder, name, renames, now);
         if (found !== 'same') this.#news = true;
+        if (found === 'changed' && renames === 1) this.#noteOverwritten(folder, name);
         if (found === 'scan') scanFolders = true;
       }
     }
@@ -225,6 +261,11 @@ export class Journey {
   /** Also when the clock was set back. */
   #isScanDue = (now: number): boolean =>
     now >= this.#nextScan || this.#nextScan - now > this.watch.rescan * 1000;
+
+  #noteOverwritten(folder: string, name: string): void {
+    const path = bytesToText(folder === '' ? name : `${folder}/${name}`);
+    if (this.#observer.get(path)?.overwritten === true) this.#recorder.noteOverwritten(path);
+  }
 
   async #scan(now: number): Promise<void> {
     const thorough = this.#thorough || this.watch.updated || !this.watch.events;
@@ -236,7 +277,7 @@ export class Journey {
     await this.#tracker.refresh();
     this.#recorder.removeOrphans();
     if (!this.#observer.rootPresent && this.watch.events)
-      this.#hints.awaitPath(this.watch.path!, () => this.rescan());
+      this.#hints.awaitPath(this.watch.path!, () => this.#scanAll());
   }
 
   async #record(): Promise<void> {
@@ -295,7 +336,9 @@ export class Journey {
     const submits = actions
       .filter((action) => action.kind === 'submit')
       .filter(({ unit }) => !this.#refusedUntil.has(unit.file.path));
-    if (!this.#submitting || marks.length + submits.length === 0 || !this.#recorder.canRecord()) return;
+    if (!this.#submitting || marks.length + submits.length === 0) return;
+    this.#cannotRecord = !this.#recorder.canRecord();
+    if (this.#cannotRecord) return;
     this.#recorder.markEmpty(marks);
     if (marks.length > 0) {
       this.#news = true;
@@ -306,7 +349,14 @@ export class Journey {
 
   async #submit(actions: readonly Extract<Action, { kind: 'submit' }>[]): Promise<void> {
     const { ledger, clock, log } = this.ports;
-    const news = actions.map(({ unit, step, attempt, identity, spec, reason }) => {
+    const present = actions.filter(({ unit }) =>
+      membersOf(unit).every((file) => this.#observer.isStill(file, clock.now())),
+    );
+    if (present.length < actions.length) {
+      this.#news = true;
+      this.#turns.want();
+    }
+    const news = present.map(({ unit, step, attempt, identity, spec, reason }) => {
       const { path, backlog } = unit.file;
       if (reason === 'replaced') this.#recorder.removeAll(path);
       this.#observer.forgetReplacement(path);
@@ -334,7 +384,7 @@ export class Journey {
   #createHints(): Hints {
     return createHints({
       changed: (folder, name, kind) => this.#hint(folder, name, kind),
-      overflowed: () => this.rescan(),
+      overflowed: () => this.#scanAll(),
       failed: (folder, error) =>
         this.ports.log.warn(
           { watch: this.watch.name, folder, error: describeError(error) },
@@ -346,7 +396,7 @@ export class Journey {
   #hint(folder: string, name: string | undefined, kind: 'rename' | 'change'): void {
     // the kernel names the watched directory itself when it is removed or renamed
     if (name === undefined || (folder === '' && kind === 'rename' && name === this.#rootName))
-      return this.rescan();
+      return this.#scanAll();
     // temporary names of our own markers
     if (name.startsWith('._') && name.endsWith('.tmp')) return;
     let names = this.#hinted.get(folder);
@@ -374,6 +424,8 @@ export class Journey {
 
   #full = (path: string): string => (path === '' ? this.watch.path! : absolute(this.watch, { path }));
 }
+
+const membersOf = (unit: Unit): readonly ObservedFile[] => unit.members?.flat() ?? [unit.file];
 
 const isProbe = (action: Action): action is Extract<Action, { kind: 'probe' }> => action.kind === 'probe';
 

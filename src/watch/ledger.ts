@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
+import { describeError } from '../lib/errors.js';
 import { jobId, submissionKey, type Attempt, type Identity } from './identity.js';
 
 /** A submission that is intended, made, or recorded. Written before the agent hears of it. */
@@ -32,6 +33,7 @@ const WITHDRAWN = 2;
  */
 export class Ledger {
   readonly #db: Database.Database;
+  readonly #path: string;
 
   /** A ledger to look at, for dry runs; undefined when there is none. */
   static peek(path: string): Pick<Ledger, 'open' | 'close'> | undefined {
@@ -42,6 +44,7 @@ export class Ledger {
 
   /** @throws when the file cannot be opened or is no ledger */
   constructor(path: string) {
+    this.#path = path;
     this.#db = new Database(path);
     this.#db.pragma('journal_mode = WAL');
     this.#db.pragma('synchronous = FULL');
@@ -93,7 +96,7 @@ export class Ledger {
       `INSERT OR REPLACE INTO submission (watch, step, path, identity, attempt, generation, job_id, key, backlog, recorded, changed_at)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
     );
-    this.#db.transaction(() => {
+    this.#write(() => {
       for (const s of submissions) {
         insert.run(
           s.watch,
@@ -108,7 +111,7 @@ export class Ledger {
           now,
         );
       }
-    })();
+    });
   }
 
   /** The results of these are in their markers, or need none. */
@@ -116,9 +119,9 @@ export class Ledger {
     const update = this.#db.prepare(
       `UPDATE submission SET recorded = ${RECORDED}, changed_at = ? WHERE watch = ? AND step = ? AND path = ?`,
     );
-    this.#db.transaction(() => {
+    this.#write(() => {
       for (const s of submissions) update.run(now, s.watch, s.step, JSON.stringify(s.path));
-    })();
+    });
   }
 
   /** Closes submissions that never reached an agent; the attempt may be made again under the same key. */
@@ -126,9 +129,9 @@ export class Ledger {
     const update = this.#db.prepare(
       `UPDATE submission SET recorded = ${WITHDRAWN} WHERE watch = ? AND step = ? AND path = ?`,
     );
-    this.#db.transaction(() => {
+    this.#write(() => {
       for (const s of submissions) update.run(s.watch, s.step, JSON.stringify(s.path));
-    })();
+    });
   }
 
   /** Drops recorded submissions older than `before` (ms): the agent has forgotten their jobs by then. */
@@ -139,11 +142,25 @@ export class Ledger {
   close(): void {
     this.#db.close();
   }
+
+  #write(changes: () => void): void {
+    try {
+      this.#db.transaction(changes)();
+    } catch (error) {
+      throw new Error(`cannot write ${this.#path}: ${describeError(error)}`, { cause: error });
+    }
+  }
 }
 
 function nextGeneration(row: Row | undefined, attempt: Omit<Attempt, 'generation'>): number {
-  if (row === undefined || row.identity !== JSON.stringify(attempt.identity)) return 0;
-  const goesOn = row.recorded === RECORDED ? attempt.attempt > row.attempt : attempt.attempt >= row.attempt;
+  if (row === undefined) return 0;
+  // another identity counts on as well: a file may come back to what it was
+  const isSame = row.identity === JSON.stringify(attempt.identity);
+  const goesOn = !isSame
+    ? false
+    : row.recorded === RECORDED
+      ? attempt.attempt > row.attempt
+      : attempt.attempt >= row.attempt;
   return goesOn ? row.generation : row.generation + 1;
 }
 

@@ -2,8 +2,7 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, unlinkSync
 import { syncDirectory, writeFileAtomic } from '../lib/atomic-write.js';
 import { hasCode } from '../lib/errors.js';
 import { bytesToBuffer, bytesToText, textToBytes } from '../lib/text.js';
-import type { FileStat } from './identity.js';
-import { milliseconds } from './identity.js';
+import { milliseconds, type FileStat, type Identity } from './identity.js';
 import {
   isShortened,
   markerPrefix,
@@ -16,6 +15,7 @@ import {
 import {
   markerContent,
   readMarker,
+  withIdentityNow,
   type MarkerFacts,
   type RecordRef,
   type Result,
@@ -55,7 +55,7 @@ export class MarkerStore implements RecordStore {
     private readonly readOnly = false,
   ) {}
 
-  refresh(folder: string, hidden: readonly string[]): boolean {
+  refresh(folder: string, hidden: readonly string[]): string[] | undefined {
     const names = this.beside ? hidden : this.#listOwn(folder);
     const before = this.#folders.get(folder);
     const now = new Map<string, Known>();
@@ -68,7 +68,10 @@ export class MarkerStore implements RecordStore {
     let same = before?.size === now.size;
     for (const [stem, known] of now) if (!keepFacts(known, before?.get(stem))) same = false;
     this.#folders.set(folder, now);
-    return !same;
+    if (same) return undefined;
+    return [...(before?.keys() ?? [])].flatMap((stem) =>
+      now.has(stem) ? [] : this.#pathOfName(folder, stem),
+    );
   }
 
   noticed(folder: string, hiddenName: string, exists: boolean): { path: string | undefined } | undefined {
@@ -84,9 +87,26 @@ export class MarkerStore implements RecordStore {
     delete changed.writtenAt;
     delete changed.mtime;
     if (changed.states.size === 0) stems.delete(marker.stem);
-    if (isShortened(marker.stem)) return { path: undefined };
-    const file = bytesToText(marker.file);
-    return { path: folder === '' ? file : `${folder}/${file}` };
+    return { path: this.#pathOfName(folder, marker.stem)[0] };
+  }
+
+  /** The path a marker's name tells; none where it is shortened. */
+  #pathOfName(folder: string, stem: string): string[] {
+    const name = parseMarkerName(textToBytes(this.watch), `${stem}.done`);
+    if (name === undefined || isShortened(stem)) return [];
+    const file = bytesToText(name.file);
+    return [folder === '' ? file : `${folder}/${file}`];
+  }
+
+  reidentify(ref: RecordRef, now: Identity): void {
+    const known = this.#known(ref);
+    const state = results.find((s) => known?.states.has(s));
+    const content = state === undefined ? undefined : readIfThere(this.#path(ref, state));
+    const changed = content === undefined ? undefined : withIdentityNow(content, now);
+    if (known === undefined || state === undefined || changed === undefined) return;
+    replace(this.#pathOfStem(folderOf(ref.path), this.#stem(ref), state), changed);
+    delete known.facts;
+    this.#unflushed.add(folderOf(ref.path));
   }
 
   drop(folder: string): void {
@@ -103,6 +123,7 @@ export class MarkerStore implements RecordStore {
       states: known.states,
       ...(typeof known.mtime === 'string' && { mtime: known.mtime }),
       ...(facts && facts.identity !== undefined && { identity: facts.identity }),
+      ...(facts && facts.identityNow !== undefined && { identityNow: facts.identityNow }),
       ...(facts && known.states.has('failed') && { failedAttempts: facts.attempt, failedAt: facts.endedAt }),
     };
   }
@@ -139,6 +160,7 @@ export class MarkerStore implements RecordStore {
       watch: result.watch,
       file: ref.path,
       identity: result.identity,
+      identityNow: result.identityNow,
       attempt: result.attempt,
       endedAt: (result.job.end_ts ?? result.job.ts) * 1000,
     };

@@ -16,6 +16,10 @@ export interface ObservedFile {
   readonly backlog: boolean;
   /** the name was seen to vanish, or to become another file, since its markers were written */
   readonly replaced: boolean;
+  /** ms since the epoch until which it is left alone: its marker has just vanished, and it may be about to */
+  readonly quietUntil: number;
+  /** another file was renamed over it while we looked on: an update under the same name, not a new arrival */
+  readonly overwritten: boolean;
   /** what an earlier plan found, valid until the file or its records change: a memo, never another truth */
   readonly finished?: Finished | undefined;
 }

@@ -17,6 +17,8 @@ interface Seen {
   observedAt: number;
   backlog: boolean;
   replaced: boolean;
+  overwritten: boolean;
+  quietUntil: number;
   /** set by the last plan: a rescan need not stat a finished file */
   finished: Finished | undefined;
   scan: number;
@@ -47,6 +49,7 @@ export interface ObserverEvents {
 
 /** A change this close to the listing may have happened after it within the clock's granularity. */
 const MTIME_GRANULARITY_MS = 2000;
+const QUIET_MS = 1000;
 
 /**
  * Keeps what is in the watched directory: full scans are the truth, single looks follow hints. Knows nothing of jobs.
@@ -61,6 +64,8 @@ export class Observer {
   #sorted: ObservedFile[] | undefined;
   #scan = 0;
   #gone: string[] = [];
+  /** ms since the epoch */
+  #impatientUntil = 0;
   /** whether the root was there at the last scan */
   rootPresent = false;
 
@@ -87,6 +92,24 @@ export class Observer {
     return this.#folders.keys();
   }
 
+  /** A person changed the markers: files without them are not given the usual moment. */
+  hurry(now: number): void {
+    this.#impatientUntil = now + QUIET_MS;
+    for (const seen of this.#seen.values()) seen.quietUntil = 0;
+  }
+
+  /** Looks at a file once more; false when it is gone or no longer what `stat` says, which is news then. */
+  isStill(file: ObservedFile, now: number): boolean {
+    const seen = this.#seen.get(file.bytes);
+    if (seen === undefined) return false;
+    const { stat } = seen;
+    this.#take(file.bytes, file.path, file.selection, look(this.#full(file.bytes)), now, {
+      backlog: false,
+      renames: 0,
+    });
+    return this.#seen.get(file.bytes)?.stat === stat;
+  }
+
   /** Paths that vanished since the last call, from folders that are still there. */
   takeGone(): string[] {
     const gone = this.#gone;
@@ -108,7 +131,9 @@ export class Observer {
   /** The records of a replaced file are gone: it is an ordinary new file from here on. */
   forgetReplacement(path: string): void {
     const seen = this.#seen.get(textToBytes(path));
-    if (seen !== undefined) seen.replaced = false;
+    if (seen === undefined) return;
+    seen.replaced = false;
+    seen.overwritten = false;
   }
 
   /**
@@ -132,7 +157,7 @@ export class Observer {
   /** Follows a hint about one name: it brought nothing new, a change, or the need to scan whole folders. */
   lookAt(folder: string, name: string, renames: number, now: number): 'same' | 'changed' | 'scan' {
     const bytes = folder === '' ? name : `${folder}/${name}`;
-    if (name.startsWith('.')) return this.#lookAtHidden(folder, name, bytes);
+    if (name.startsWith('.')) return this.#lookAtHidden(folder, name, bytes, now);
     const path = bytesToText(bytes);
     const selection = this.#seen.get(bytes)?.selection ?? this.select(path);
     if (selection.lists.length === 0 && !this.watch.recursive) return 'same';
@@ -142,13 +167,22 @@ export class Observer {
     return this.#take(bytes, path, selection, looked, now, { backlog: false, renames }) ? 'changed' : 'same';
   }
 
-  #lookAtHidden(folder: string, name: string, bytes: string): 'same' | 'changed' {
+  #lookAtHidden(folder: string, name: string, bytes: string, now: number): 'same' | 'changed' {
     if (!name.startsWith('._')) return 'same';
     const ref = this.store.noticed(bytesToText(folder), name, look(this.#full(bytes)).kind !== 'gone');
     if (ref === undefined) return 'same';
     if (ref.path === undefined) this.#unfinish(folder);
-    else this.finish(ref.path, undefined);
+    else this.#recordChanged(ref.path, now);
     return 'changed';
+  }
+
+  /** Whoever removes a directory takes markers and files in any order: a file without its marker is given a moment. */
+  #recordChanged(path: string, now: number): void {
+    const seen = this.#seen.get(textToBytes(path));
+    if (seen === undefined) return;
+    seen.finished = undefined;
+    if (now < this.#impatientUntil) return;
+    seen.quietUntil = now + QUIET_MS;
   }
 
   async #scanFolder(
@@ -195,7 +229,9 @@ export class Observer {
       this.#troubledFolder(folder, error);
       return undefined;
     }
-    if (this.store.refresh(bytesToText(folder), hidden)) this.#unfinish(folder);
+    const vanished = this.store.refresh(bytesToText(folder), hidden);
+    if (vanished !== undefined) this.#unfinish(folder);
+    for (const path of vanished ?? []) this.#recordChanged(path, now);
     const listed = this.#takeNames(folder, names, now, options);
     this.#forgetUnseen(folder);
     return listed;
@@ -280,6 +316,8 @@ export class Observer {
       observedAt: now,
       backlog: how.backlog,
       replaced: false,
+      overwritten: false,
+      quietUntil: 0,
       finished: undefined,
       scan: this.#scan,
     };
@@ -359,7 +397,10 @@ export class Observer {
     bytes === '' ? this.#root : this.#root === '/' ? `/${bytes}` : `${this.#root}/${bytes}`;
 }
 
-/** Two renames of one name between two looks: it was away in between, even where the inode was reused. */
+/**
+ * Two renames of one name between two looks: it was away in between, even where the inode was reused. A single one
+ * on a name that was there: another file was renamed over it.
+ */
 function update(seen: Seen, stat: FileStat, now: number, renames: number): boolean {
   const { stat: old } = seen;
   const same =
@@ -371,7 +412,9 @@ function update(seen: Seen, stat: FileStat, now: number, renames: number): boole
   const wasAway =
     renames >= 2 &&
     (old.inode !== stat.inode || old.birthNs !== stat.birthNs || old.mtimeNs !== stat.mtimeNs);
-  if (wasAway || isOtherFile(identityOf(old), identityOf(stat))) seen.replaced = true;
+  const isOther = isOtherFile(identityOf(old), identityOf(stat));
+  if (renames === 1 && isOther) seen.overwritten = true;
+  else if (wasAway || isOther) seen.replaced = true;
   seen.stat = stat;
   seen.observedAt = now;
   seen.finished = undefined;

@@ -164,6 +164,8 @@ function liveFirst(units: readonly Unit[]): readonly Unit[] {
 
 function judge(watch: WatchDefinition, unit: Unit, input: PlanInput, capacity: Capacity): Verdict {
   if (input.inFlight(unit.file.path) !== undefined) return { kind: 'running' };
+  if (unit.file.quietUntil > input.now)
+    return wait(unit.file, 'marker', 'its marker was just removed', unit.file.quietUntil);
   const next = nextStep(watch, unit, (step) => input.record(unit.file.path, step), input.now);
   if (next.kind === 'finished') return next;
   if (next.kind === 'beyond') return wait(unit.file, next.rule, beyondDetail(watch, unit, next.rule));

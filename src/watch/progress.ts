@@ -65,10 +65,12 @@ export function isReplaced(
   identity: Identity,
 ): boolean {
   if (!watch.cleanup || !hasResult(record)) return false;
-  return unit.file.replaced || (record.identity !== undefined && isOtherFile(record.identity, identity));
+  if (unit.file.replaced) return true;
+  const recorded = record.identityNow ?? record.identity;
+  return !unit.file.overwritten && recorded !== undefined && isOtherFile(recorded, identity);
 }
 
-/** The `.mtime` marker decides, as documented; without one the identity in the result, without both it is unchanged. */
+/** The identity in the result decides; for markers of the original the `.mtime` marker; without both it is unchanged. */
 function isChanged(record: StepRecord, identity: Identity): boolean {
   if (!hasResult(record)) return false;
   if (record.identity !== undefined) return isUpdated(record.identity, identity);

@@ -1,4 +1,4 @@
-import type { FileStat } from './identity.js';
+import type { FileStat, Identity } from './identity.js';
 import type { MarkerFacts, RecordRef, Result, StepRecord } from './record.js';
 import type { MarkerState } from './marker-name.js';
 
@@ -10,9 +10,9 @@ export interface RecordStore {
   /**
    * Takes what a look at a folder found as the present state of its records.
    * @param hidden names of the folder starting with `._`, as bytes
-   * @returns true when they are not what was known before
+   * @returns undefined when they are what was known before, else the paths whose records vanished
    */
-  refresh(folder: string, hidden: readonly string[]): boolean;
+  refresh(folder: string, hidden: readonly string[]): string[] | undefined;
   /**
    * A change of one hidden name was observed. Undefined when it is no news for this watch; `path` is missing where
    * the name does not tell it (shortened markers).
@@ -34,6 +34,8 @@ export interface RecordStore {
    * @throws the system error; nothing is half-written then
    */
   write(result: Result, mtime: string | undefined): void;
+  /** Notes in a record that its name now stands for another file, which is no new arrival. */
+  reidentify(ref: RecordRef, now: Identity): void;
   remove(ref: RecordRef, states: readonly MarkerState[]): void;
   /** Makes what was written survive a power cut. */
   flush(): void;

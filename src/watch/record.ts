@@ -7,6 +7,8 @@ export interface StepRecord {
   readonly states: ReadonlySet<MarkerState>;
   /** identity the newest finished marker was written for; absent in markers of the Python original */
   readonly identity?: Identity;
+  /** what was later renamed over the file, where that was seen */
+  readonly identityNow?: Identity;
   /** attempts made when it failed, at least 1; only with a failed marker */
   readonly failedAttempts?: number;
   /** ms since the epoch when it failed */
@@ -25,6 +27,7 @@ export interface Result {
   readonly ref: RecordRef;
   readonly watch: string;
   readonly identity: Identity;
+  readonly identityNow?: Identity | undefined;
   readonly attempt: number;
   readonly agent: string;
   readonly job: Job;
@@ -66,10 +69,17 @@ export function markerContent(result: Result): string {
     step: result.ref.step,
     file: result.ref.path,
     identity: result.identity,
+    ...(result.identityNow !== undefined && { identity_now: result.identityNow }),
     attempt: result.attempt,
     agent: result.agent,
   };
   return JSON.stringify(sortKeys(content), null, 4);
+}
+
+/** The content of a marker with a note of what its name stands for now; undefined when it is no marker of ours. */
+export function withIdentityNow(content: string, now: Identity): string | undefined {
+  if (readMarker(content, 0)?.identity === undefined) return undefined;
+  return JSON.stringify(sortKeys({ ...(JSON.parse(content) as object), identity_now: now }), null, 4);
 }
 
 function sortKeys(value: object): object {
@@ -81,6 +91,7 @@ export interface MarkerFacts {
   readonly watch: string | undefined;
   readonly file: string | undefined;
   readonly identity: Identity | undefined;
+  readonly identityNow: Identity | undefined;
   readonly attempt: number;
   readonly endedAt: number;
 }
@@ -98,6 +109,7 @@ export function readMarker(content: string, fallbackTime: number): MarkerFacts |
     watch: asString(value['watch']),
     file: asString(value['file']),
     identity: isIdentity(value['identity']) ? value['identity'] : undefined,
+    identityNow: isIdentity(value['identity_now']) ? value['identity_now'] : undefined,
     attempt: typeof value['attempt'] === 'number' && value['attempt'] >= 1 ? value['attempt'] : 1,
     endedAt: typeof value['end_ts'] === 'number' ? value['end_ts'] * 1000 : fallbackTime,
   };

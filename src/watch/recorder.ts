@@ -33,6 +33,11 @@ export class Recorder {
     private readonly reporter: Reporter,
   ) {}
 
+  /** Every job in flight has finished and none of the results can be written. */
+  get isStuck(): boolean {
+    return this.blockedUntil > 0 && this.tracker.unrecorded === this.tracker.size;
+  }
+
   /** Records all finished jobs. @returns their paths */
   async record(): Promise<string[]> {
     if (this.clock.now() < this.blockedUntil) return [];
@@ -84,6 +89,16 @@ export class Recorder {
     }
   }
 
+  /** A file was renamed over a processed one: notes it, so that a later start does not take it for a new arrival. */
+  noteOverwritten(path: string): void {
+    const current = this.observer.get(path);
+    if (current === undefined) return;
+    this.watch.steps.forEach((_, step) => {
+      if (this.store.read({ path, step }).states.size > 0)
+        this.store.reidentify({ path, step }, identityOf(current.stat));
+    });
+  }
+
   /** Records of files that are gone, also such that vanished while nobody watched. */
   removeOrphans(): void {
     if (!this.watch.cleanup || !this.observer.rootPresent) return;
@@ -110,7 +125,9 @@ export class Recorder {
     const ref = { path: submission.path, step: submission.step };
     if (!this.#isObsolete(submission.path, submission.identity)) {
       const { identity, attempt } = submission;
-      const result = { ref, watch: this.watch.name, identity, attempt, agent: this.agent, job };
+      const current = this.observer.get(ref.path);
+      const identityNow = current?.overwritten === true ? identityOf(current.stat) : undefined;
+      const result = { ref, watch: this.watch.name, identity, identityNow, attempt, agent: this.agent, job };
       this.store.write(result, this.#mtimeMarker(ref.step, identity));
     }
     this.#logResult(finished);
@@ -121,7 +138,7 @@ export class Recorder {
     if (!this.watch.cleanup || !this.observer.rootPresent) return false;
     const current = this.observer.get(path);
     if (current === undefined) return !this.observer.exists(path);
-    return current.replaced || isOtherFile(identity, identityOf(current.stat));
+    return current.replaced || (!current.overwritten && isOtherFile(identity, identityOf(current.stat)));
   }
 
   #mtimeMarker = (step: number, identity: Identity): string | undefined =>
@@ -160,7 +177,8 @@ export class Recorder {
     }
     const why =
       job.error ?? (job.signal === undefined ? `exit code ${job.rc ?? '?'}` : `signal ${job.signal}`);
-    const output = job.stderr_path === undefined ? '' : `; output in ${job.stderr_path}`;
+    const output =
+      job.stderr_path === undefined || job.reason === 'start' ? '' : `; output in ${job.stderr_path}`;
     this.log.warn(fields, `${job.state} ${printable(path)}: ${why}${output}`);
   }
 

@@ -90,6 +90,11 @@ export class Tracker {
     this.wake();
   }
 
+  /** Finished jobs whose result is not recorded yet. */
+  get unrecorded(): number {
+    return this.#finished.length;
+  }
+
   takeFinished(): Finished[] {
     const finished = this.#finished;
     this.#finished = [];

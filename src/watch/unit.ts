@@ -29,10 +29,13 @@ export interface Waiting {
     | 'ready.sentinel'
     | 'ready.check'
     | 'retry'
+    | 'marker'
     | 'error';
   readonly detail: string;
   /** ms since the epoch when time alone may change it */
   readonly until?: number;
+  /** patterns of the lists a fileset lacks */
+  readonly missing?: readonly string[];
 }
 
 export interface Units {
@@ -107,7 +110,9 @@ function setUnits(
   for (const set of sets) {
     for (const file of set.members.flat()) joined.add(file);
     if (watch.lists.length - set.missing.length < watch.leastLists) {
-      waiting.push({ file: set.keyFile, rule: 'fileset', detail: describeMissing(watch, set) });
+      const missing = missingPatterns(watch, set);
+      const detail = `set "${set.key}" is missing ${missing.join(', ')}`;
+      waiting.push({ file: set.keyFile, rule: 'fileset', detail, missing });
       continue;
     }
     for (const unit of unitsOfSet(watch, set, index)) {
@@ -138,12 +143,8 @@ function unitsOfSet(watch: WatchDefinition, set: Fileset, index: number): Unit[]
   }));
 }
 
-function describeMissing(watch: WatchDefinition, set: Fileset): string {
-  const names = set.missing.map(
-    (list) => watch.lists[list]!.glob ?? watch.lists[list]!.pattern ?? `list ${list}`,
-  );
-  return `set "${set.key}" is missing ${names.join(', ')}`;
-}
+const missingPatterns = (watch: WatchDefinition, set: Fileset): string[] =>
+  set.missing.map((list) => watch.lists[list]!.glob ?? watch.lists[list]!.pattern ?? `list ${list}`);
 
 /** The index of the job entry that a position in the order calls for. */
 export const stepOf = (watch: WatchDefinition, unit: Pick<Unit, 'index'>): number =>

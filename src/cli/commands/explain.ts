@@ -133,6 +133,7 @@ function describe(explanation: Explanation, attempts: readonly Attempt[], now: n
   const width = Math.max(...explanation.rules.map((rule) => rule.rule.length));
   for (const { rule, verdict, detail } of explanation.rules)
     lines.push(`  ${marks[verdict]} ${rule.padEnd(width)}  ${detail}`);
+  if (explanation.missing.length > 0) lines.push(`  missing: ${explanation.missing.join(', ')}`);
   if (explanation.members.length > 0)
     lines.push(`  members: ${explanation.members.map(printable).join(', ')}`);
   for (const attempt of attempts) lines.push(...describeAttempt(attempt, now));

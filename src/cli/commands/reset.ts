@@ -10,7 +10,6 @@ import { hasRecordIn } from '../../watch/plan.js';
 import { unitIdentity } from '../../watch/progress.js';
 import { baseName } from '../../watch/select.js';
 import { findUnits, stepOf, workOf, type Unit } from '../../watch/unit.js';
-import { MarkerStore } from '../../watch/marker-store.js';
 import { pythonMtime } from '../../watch/identity.js';
 import type { ConfigurationSource } from '../configuration.js';
 import { exitCodes, type Context } from '../context.js';
@@ -137,26 +136,20 @@ function applyChange(
   { inspection, path, step, states, unit }: Change,
   context: Context,
 ): boolean {
-  const { watch } = inspection;
-  const store = new MarkerStore(
-    watch.name,
-    watch.statePath ?? watch.path!,
-    watch.statePath === undefined,
-    watch.updated,
-  );
+  const { watch, store } = inspection;
   try {
-    for (const state of states)
-      inspection.store.remove({ path, step }, kind === 'forget' ? [state, 'mtime'] : [state]);
     if (kind === 'mark-done' && unit !== undefined) {
       const identity = unitIdentity(unit);
       const agent = `none: marked as done by ${userName()}`;
+      // the new record comes first and takes the old ones away: a running watcher never sees the file without any
       store.write(
         withoutJob({ path, step }, watch.name, identity, agent, context.clock.now()),
         watch.updated && step === 0 ? pythonMtime(identity.mtime_ns) : undefined,
       );
-      store.flush();
+    } else {
+      store.remove({ path, step }, kind === 'forget' ? [...states, 'mtime'] : states);
     }
-    inspection.store.flush();
+    store.flush();
     return true;
   } catch (error) {
     context.err(`meeseeks-watch: ${printable(path)}: cannot change its markers: ${describeError(error)}\n`);
