@@ -4,11 +4,12 @@ import { describeError } from '../lib/errors.js';
 import type { Log } from '../lib/log.js';
 import { bytesToBuffer, bytesToText, printable, textToBytes } from '../lib/text.js';
 import type { AgentPort } from '../protocol/agent.js';
+import { HintBuffer } from './hint-buffer.js';
 import { createHints, type Hints } from './hints.js';
 import { Claim } from './claim.js';
 import type { Ledger } from './ledger.js';
 import { MarkerStore } from './marker-store.js';
-import type { ObservedFile, PlanInput } from './observation.js';
+import type { PlanInput } from './observation.js';
 import { isMissing, Observer } from './observer.js';
 import { noCounts, plan, type Action, type Plan, type PlanCounts } from './plan.js';
 import { Prober } from './prober.js';
@@ -16,9 +17,9 @@ import { Recorder } from './recorder.js';
 import { absolute } from './render.js';
 import { Reporter } from './reporter.js';
 import { baseName, compileSelector } from './select.js';
+import { Submitter } from './submitter.js';
 import { Tracker } from './tracker.js';
 import { Turns } from './turns.js';
-import type { Unit } from './unit.js';
 
 export interface JourneyPorts {
   readonly agent: AgentPort;
@@ -49,8 +50,8 @@ export class Journey {
   readonly #turns: Turns;
   readonly #claim: Claim;
   readonly #unsubscribe: () => void;
-  /** folder -> name -> number of renames seen */
-  #hinted = new Map<string, Map<string, number>>();
+  readonly #hinted = new HintBuffer();
+  readonly #submitter: Submitter;
   #scanWanted = true;
   #thorough = true;
   #nextScan = 0;
@@ -64,7 +65,6 @@ export class Journey {
   #cannotRecord = false;
   #stopped = false;
   #plan: Plan | undefined;
-  readonly #refusedUntil = new Map<string, number>();
   readonly #rootName: string;
 
   constructor(
@@ -105,6 +105,16 @@ export class Journey {
       this.#observer,
       this.#tracker,
       agent.description,
+      clock,
+      log,
+      this.#reporter,
+    );
+    this.#submitter = new Submitter(
+      watch,
+      this.#observer,
+      this.#recorder,
+      this.#tracker,
+      ledger,
       clock,
       log,
       this.#reporter,
@@ -242,18 +252,15 @@ export class Journey {
   }
 
   async #observe(now: number): Promise<void> {
-    const hinted = this.#hinted;
-    this.#hinted = new Map();
+    const hinted = this.#hinted.take();
     if (this.#scanWanted || this.#isScanDue(now)) await this.#scan(now);
-    if (hinted.size > 0 && this.#prober.hint()) this.#news = true;
+    if (hinted.length > 0 && this.#prober.hint()) this.#news = true;
     let scanFolders = false;
-    for (const [folder, names] of hinted) {
-      for (const [name, renames] of names) {
-        const found = this.#observer.lookAt(folder, name, renames, now);
-        if (found !== 'same') this.#news = true;
-        if (found === 'changed' && renames === 1) this.#noteOverwritten(folder, name);
-        if (found === 'scan') scanFolders = true;
-      }
+    for (const { folder, name, renames } of hinted) {
+      const found = this.#observer.lookAt(folder, name, renames, now);
+      if (found !== 'same') this.#news = true;
+      if (found === 'changed' && renames === 1) this.#noteOverwritten(folder, name);
+      if (found === 'scan') scanFolders = true;
     }
     if (scanFolders) await this.#observer.scan(now, false);
   }
@@ -287,7 +294,7 @@ export class Journey {
     const gone = this.#observer.takeGone();
     for (const path of gone) {
       this.#prober.forget(path);
-      this.#refusedUntil.delete(path);
+      this.#submitter.forget(path);
     }
     this.#recorder.removeGone(gone);
   }
@@ -306,7 +313,7 @@ export class Journey {
     this.#sayProblems(next);
     const probeAgain = next.actions.some(isProbe) ? clock.now() + PROBE_AGAIN_MS : Infinity;
     const blocked = this.#recorder.blockedUntil > 0 ? this.#recorder.blockedUntil : Infinity;
-    this.#wakeAt = Math.min(next.wakeAt, probeAgain, blocked, ...this.#refusedUntil.values());
+    this.#wakeAt = Math.min(next.wakeAt, probeAgain, blocked, this.#submitter.nextOffer);
     this.ports.onTurn(this.watch.name, this.counts);
   }
 
@@ -330,55 +337,16 @@ export class Journey {
   }
 
   async #apply(actions: readonly Action[]): Promise<void> {
-    const now = this.ports.clock.now();
-    for (const [path, until] of this.#refusedUntil) if (now >= until) this.#refusedUntil.delete(path);
     const marks = actions.filter((action) => action.kind === 'mark');
-    const submits = actions
-      .filter((action) => action.kind === 'submit')
-      .filter(({ unit }) => !this.#refusedUntil.has(unit.file.path));
+    const submits = this.#submitter.select(actions);
     if (!this.#submitting || marks.length + submits.length === 0) return;
     this.#cannotRecord = !this.#recorder.canRecord();
     if (this.#cannotRecord) return;
     this.#recorder.markEmpty(marks);
-    if (marks.length > 0) {
-      this.#news = true;
-      this.#turns.want();
-    }
-    await this.#submit(submits);
-  }
-
-  async #submit(actions: readonly Extract<Action, { kind: 'submit' }>[]): Promise<void> {
-    const { ledger, clock, log } = this.ports;
-    const present = actions.filter(({ unit }) =>
-      membersOf(unit).every((file) => this.#observer.isStill(file, clock.now())),
-    );
-    if (present.length < actions.length) {
-      this.#news = true;
-      this.#turns.want();
-    }
-    const news = present.map(({ unit, step, attempt, identity, spec, reason }) => {
-      const { path, backlog } = unit.file;
-      if (reason === 'replaced') this.#recorder.removeAll(path);
-      this.#observer.forgetReplacement(path);
-      const submission = ledger.prepare(
-        { watch: this.watch.name, step, path, identity, attempt },
-        spec.id,
-        backlog,
-      );
-      return { submission, spec: backlog && spec.priority === undefined ? { ...spec, priority: -1 } : spec };
-    });
-    const refused = await this.#tracker.submit(news);
-    for (const { submission } of news) {
-      const { path, step, attempt, jobId } = submission;
-      log.debug(
-        { watch: this.watch.name, file: path, step, attempt, job: jobId },
-        `submitted ${printable(path)}`,
-      );
-    }
-    for (const { submission, error } of refused) {
-      this.#reporter.file(submission.path, `the agent refused the job: ${error}`);
-      this.#refusedUntil.set(submission.path, clock.now() + this.watch.rescan * 1000);
-    }
+    const asPlanned = await this.#submitter.submit(submits);
+    if (marks.length === 0 && asPlanned) return;
+    this.#news = true;
+    this.#turns.want();
   }
 
   #createHints(): Hints {
@@ -399,9 +367,7 @@ export class Journey {
       return this.#scanAll();
     // temporary names of our own markers
     if (name.startsWith('._') && name.endsWith('.tmp')) return;
-    let names = this.#hinted.get(folder);
-    if (names === undefined) this.#hinted.set(folder, (names = new Map()));
-    names.set(name, (names.get(name) ?? 0) + (kind === 'rename' ? 1 : 0));
+    this.#hinted.add(folder, name, kind);
     this.#turns.want();
   }
 
@@ -409,7 +375,7 @@ export class Journey {
     const troubled = next.waiting.filter((waiting) => waiting.rule === 'error');
     for (const { file, detail } of troubled) this.#reporter.file(file.path, detail);
     const paths = new Set(troubled.map(({ file }) => file.path));
-    this.#reporter.keepFiles((path) => paths.has(path) || this.#refusedUntil.has(path));
+    this.#reporter.keepFiles((path) => paths.has(path) || this.#submitter.isRefused(path));
   }
 
   #sayTrouble(path: string, error: unknown): void {
@@ -424,8 +390,6 @@ export class Journey {
 
   #full = (path: string): string => (path === '' ? this.watch.path! : absolute(this.watch, { path }));
 }
-
-const membersOf = (unit: Unit): readonly ObservedFile[] => unit.members?.flat() ?? [unit.file];
 
 const isProbe = (action: Action): action is Extract<Action, { kind: 'probe' }> => action.kind === 'probe';
 

@@ -2,27 +2,10 @@ import type { WatchDefinition } from '../config/schema.js';
 import { hasCode } from '../lib/errors.js';
 import { bytesToText, textToBytes } from '../lib/text.js';
 import { hasReliableMtime, isLink, listFolder, look } from './folder-scan.js';
-import { identityOf, isOtherFile, type FileStat } from './identity.js';
+import { FileTable, parent, update, type Seen } from './file-table.js';
 import type { Finished, ObservedFile } from './observation.js';
 import type { RecordStore } from './record-store.js';
 import type { Selection, Selector } from './select.js';
-
-/** A file as it stands in the observer; the planner sees it as ObservedFile. */
-interface Seen {
-  path: string;
-  bytes: string;
-  stat: FileStat;
-  mode: number;
-  selection: Selection;
-  observedAt: number;
-  backlog: boolean;
-  replaced: boolean;
-  overwritten: boolean;
-  quietUntil: number;
-  /** set by the last plan: a rescan need not stat a finished file */
-  finished: Finished | undefined;
-  scan: number;
-}
 
 interface Folder {
   readonly bytes: string;
@@ -55,13 +38,10 @@ const QUIET_MS = 1000;
  * Keeps what is in the watched directory: full scans are the truth, single looks follow hints. Knows nothing of jobs.
  */
 export class Observer {
-  readonly #seen = new Map<string, Seen>();
-  /** the same by folder, so that a look at a folder costs what is in it */
-  readonly #byFolder = new Map<string, Set<Seen>>();
+  readonly #files: FileTable;
   readonly #folders = new Map<string, Folder>();
   readonly #troubled = new Set<string>();
   readonly #root: string;
-  #sorted: ObservedFile[] | undefined;
   #scan = 0;
   #gone: string[] = [];
   /** ms since the epoch */
@@ -76,16 +56,16 @@ export class Observer {
     private readonly events: ObserverEvents,
   ) {
     this.#root = textToBytes(watch.path!);
+    this.#files = new FileTable(watch.reverse);
   }
 
   /** All files that belong to a list, in the order of the watch. */
   files(): readonly ObservedFile[] {
-    this.#sorted ??= [...this.#seen.values()].sort(this.watch.reverse ? ascending : descending);
-    return this.#sorted;
+    return this.#files.inOrder();
   }
 
   get(path: string): ObservedFile | undefined {
-    return this.#seen.get(textToBytes(path));
+    return this.#files.get(textToBytes(path));
   }
 
   folders(): IterableIterator<string> {
@@ -95,19 +75,19 @@ export class Observer {
   /** A person changed the markers: files without them are not given the usual moment. */
   hurry(now: number): void {
     this.#impatientUntil = now + QUIET_MS;
-    for (const seen of this.#seen.values()) seen.quietUntil = 0;
+    for (const seen of this.#files.all()) seen.quietUntil = 0;
   }
 
   /** Looks at a file once more; false when it is gone or no longer what `stat` says, which is news then. */
   isStill(file: ObservedFile, now: number): boolean {
-    const seen = this.#seen.get(file.bytes);
+    const seen = this.#files.get(file.bytes);
     if (seen === undefined) return false;
     const { stat } = seen;
     this.#take(file.bytes, file.path, file.selection, look(this.#full(file.bytes)), now, {
       backlog: false,
       renames: 0,
     });
-    return this.#seen.get(file.bytes)?.stat === stat;
+    return this.#files.get(file.bytes)?.stat === stat;
   }
 
   /** Paths that vanished since the last call, from folders that are still there. */
@@ -119,18 +99,20 @@ export class Observer {
 
   /** Whether anything stands under this name now, data or not. */
   exists(path: string): boolean {
-    return this.#seen.has(textToBytes(path)) || look(this.#full(textToBytes(path))).kind !== 'gone';
+    return (
+      this.#files.get(textToBytes(path)) !== undefined || look(this.#full(textToBytes(path))).kind !== 'gone'
+    );
   }
 
   /** Notes that a file needs nothing more, until it or its records change (undefined: they have). */
   finish(path: string, finished: Finished | undefined): void {
-    const seen = this.#seen.get(textToBytes(path));
+    const seen = this.#files.get(textToBytes(path));
     if (seen !== undefined) seen.finished = finished;
   }
 
   /** The records of a replaced file are gone: it is an ordinary new file from here on. */
   forgetReplacement(path: string): void {
-    const seen = this.#seen.get(textToBytes(path));
+    const seen = this.#files.get(textToBytes(path));
     if (seen === undefined) return;
     seen.replaced = false;
     seen.overwritten = false;
@@ -159,7 +141,7 @@ export class Observer {
     const bytes = folder === '' ? name : `${folder}/${name}`;
     if (name.startsWith('.')) return this.#lookAtHidden(folder, name, bytes, now);
     const path = bytesToText(bytes);
-    const selection = this.#seen.get(bytes)?.selection ?? this.select(path);
+    const selection = this.#files.get(bytes)?.selection ?? this.select(path);
     if (selection.lists.length === 0 && !this.watch.recursive) return 'same';
     const looked = look(this.#full(bytes));
     if (looked.kind === 'directory' && this.watch.recursive && !this.#folders.has(bytes)) return 'scan';
@@ -178,7 +160,7 @@ export class Observer {
 
   /** Whoever removes a directory takes markers and files in any order: a file without its marker is given a moment. */
   #recordChanged(path: string, now: number): void {
-    const seen = this.#seen.get(textToBytes(path));
+    const seen = this.#files.get(textToBytes(path));
     if (seen === undefined) return;
     seen.finished = undefined;
     if (now < this.#impatientUntil) return;
@@ -239,7 +221,7 @@ export class Observer {
 
   /** Records changed behind our back: what was concluded from them is open again. */
   #unfinish(folder: string): void {
-    for (const seen of this.#filesOf(folder)) seen.finished = undefined;
+    for (const seen of this.#files.inFolder(folder)) seen.finished = undefined;
   }
 
   #takeNames(
@@ -252,7 +234,7 @@ export class Observer {
     let complete = true;
     for (const name of names) {
       const bytes = folder === '' ? name : `${folder}/${name}`;
-      const before = this.#seen.get(bytes);
+      const before = this.#files.get(bytes);
       if (before?.finished !== undefined && !options.thorough) {
         before.scan = this.#scan;
         continue;
@@ -271,7 +253,7 @@ export class Observer {
 
   /** The listing is unchanged: only contents may have changed. */
   #lookAgain(folder: string, now: number, thorough: boolean): void {
-    for (const seen of this.#filesOf(folder)) {
+    for (const seen of this.#files.inFolder(folder)) {
       if (thorough || seen.finished === undefined)
         this.#take(seen.bytes, seen.path, seen.selection, look(this.#full(seen.bytes)), now, {
           backlog: false,
@@ -291,7 +273,7 @@ export class Observer {
     how: { backlog: boolean; renames: number },
   ): boolean {
     if (looked.kind === 'error') {
-      const before = this.#seen.get(bytes);
+      const before = this.#files.get(bytes);
       if (before !== undefined) before.scan = this.#scan;
       if (selection.lists.length > 0) this.#trouble(path, looked.error);
       return false;
@@ -300,7 +282,7 @@ export class Observer {
       return this.#forget(bytes);
     }
     this.#recover(path);
-    const before = this.#seen.get(bytes);
+    const before = this.#files.get(bytes);
     if (before !== undefined) {
       const changed = update(before, looked.stat, now, how.renames);
       before.mode = looked.mode;
@@ -321,35 +303,25 @@ export class Observer {
       finished: undefined,
       scan: this.#scan,
     };
-    this.#seen.set(bytes, seen);
-    this.#filesOf(parent(bytes)).add(seen);
-    this.#sorted = undefined;
+    this.#files.add(seen);
     return true;
   }
 
   /** The permission bits of a file as last seen. */
   mode(path: string): number {
-    return this.#seen.get(textToBytes(path))?.mode ?? 0;
+    return this.#files.get(textToBytes(path))?.mode ?? 0;
   }
 
   #forget(bytes: string): boolean {
-    const seen = this.#seen.get(bytes);
+    const seen = this.#files.get(bytes);
     if (seen === undefined) return false;
-    this.#seen.delete(bytes);
-    this.#filesOf(parent(bytes)).delete(seen);
+    this.#files.delete(seen);
     this.#gone.push(seen.path);
-    this.#sorted = undefined;
     return true;
   }
 
   #forgetUnseen(folder: string): void {
-    for (const seen of this.#filesOf(folder)) if (seen.scan !== this.#scan) this.#forget(seen.bytes);
-  }
-
-  #filesOf(folder: string): Set<Seen> {
-    let files = this.#byFolder.get(folder);
-    if (files === undefined) this.#byFolder.set(folder, (files = new Set()));
-    return files;
+    for (const seen of this.#files.inFolder(folder)) if (seen.scan !== this.#scan) this.#forget(seen.bytes);
   }
 
   #subfoldersOf(folder: string): string[] {
@@ -376,9 +348,7 @@ export class Observer {
 
   #dropFolder(folder: string): void {
     this.#folders.delete(folder);
-    for (const seen of this.#filesOf(folder)) this.#seen.delete(seen.bytes);
-    this.#byFolder.delete(folder);
-    this.#sorted = undefined;
+    this.#files.deleteFolder(folder);
     this.store.drop(bytesToText(folder));
     this.events.folderGone(folder);
   }
@@ -396,33 +366,5 @@ export class Observer {
   #full = (bytes: string): string =>
     bytes === '' ? this.#root : this.#root === '/' ? `/${bytes}` : `${this.#root}/${bytes}`;
 }
-
-/**
- * Two renames of one name between two looks: it was away in between, even where the inode was reused. A single one
- * on a name that was there: another file was renamed over it.
- */
-function update(seen: Seen, stat: FileStat, now: number, renames: number): boolean {
-  const { stat: old } = seen;
-  const same =
-    old.mtimeNs === stat.mtimeNs &&
-    old.ctimeNs === stat.ctimeNs &&
-    old.size === stat.size &&
-    old.inode === stat.inode;
-  if (same) return false;
-  const wasAway =
-    renames >= 2 &&
-    (old.inode !== stat.inode || old.birthNs !== stat.birthNs || old.mtimeNs !== stat.mtimeNs);
-  const isOther = isOtherFile(identityOf(old), identityOf(stat));
-  if (renames === 1 && isOther) seen.overwritten = true;
-  else if (wasAway || isOther) seen.replaced = true;
-  seen.stat = stat;
-  seen.observedAt = now;
-  seen.finished = undefined;
-  return true;
-}
-
-const parent = (bytes: string): string => bytes.slice(0, Math.max(bytes.lastIndexOf('/'), 0));
-const ascending = (a: ObservedFile, b: ObservedFile): number => (a.bytes < b.bytes ? -1 : 1);
-const descending = (a: ObservedFile, b: ObservedFile): number => (a.bytes < b.bytes ? 1 : -1);
 
 export const isMissing = (error: unknown): boolean => hasCode(error, 'ENOENT', 'ENOTDIR');

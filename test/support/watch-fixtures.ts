@@ -116,6 +116,8 @@ export function fileOf(
     observedAt: Number(stat.ctimeNs / 1_000_000n),
     backlog: false,
     replaced: false,
+    overwritten: false,
+    quietUntil: 0,
     ...rest,
   };
 }

@@ -276,7 +276,11 @@ describe('ambiguous markers', () => {
     expect(pair({ path: '/d' }, { path: '/d/e' })).toEqual([]);
     expect(pair({ path: '/d' }, { path: '/d' }, 'a_b')).toEqual([]);
     expect(pair({ path: '/d' }, { path: '/d' }, 'a0')).toEqual([]);
-    expect(pair({ path: '/d' }, { path: '/d', store: 'sqlite' })).toEqual([]);
+  });
+  it.each(['sqlite', 'xattr'])('are the only store yet: %s is refused with a way out', (store) => {
+    expect(pair({ path: '/d' }, { path: '/e', store })).toMatchObject([
+      expect.stringMatching(/store: .*cannot be used yet; .*state_path/),
+    ]);
   });
 });
 

@@ -42,7 +42,7 @@ describe('joinFilesets on parts', () => {
 
   it('names the lists without a file', () => {
     const [set] = join(three, 'a.0.bar');
-    expect(set).toMatchObject({ missing: [0, 2], keyFile: { path: 'a.0.bar' }, key: 'a 0' });
+    expect(set).toMatchObject({ missing: [0, 2], keyFile: { path: 'a.0.bar' }, key: 'a.0' });
   });
 
   it('leaves out names with too few parts', () => {
@@ -56,8 +56,8 @@ describe('joinFilesets on parts', () => {
 
   it('comes in the order of the watch', () => {
     const names = ['a.0.foo', 'c.0.foo', 'b.0.foo'];
-    expect(join(three, ...names).map((set) => set.key)).toEqual(['c 0', 'b 0', 'a 0']);
-    expect(join({ ...three, reverse: true }, ...names).map((set) => set.key)).toEqual(['a 0', 'b 0', 'c 0']);
+    expect(join(three, ...names).map((set) => set.key)).toEqual(['c.0', 'b.0', 'a.0']);
+    expect(join({ ...three, reverse: true }, ...names).map((set) => set.key)).toEqual(['a.0', 'b.0', 'c.0']);
   });
 
   it('keeps names apart that differ in bytes that are no UTF-8', () => {

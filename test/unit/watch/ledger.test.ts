@@ -88,9 +88,13 @@ describe('a recorded result', () => {
     expect([first.key, second.key]).not.toContain(reset.key);
   });
 
-  it('of another identity does not count', () => {
+  it('of another identity counts on too: a file may come back to what it was, and must have a new key then', () => {
+    const first = prepare();
     complete();
-    expect(prepare({ identity: identityWith({ mtime: 1 }) }).generation).toBe(0);
+    const second = prepare({ identity: identityWith({ mtime: 1 }) });
+    ledger.intend([second], NOW);
+    ledger.record([second], NOW);
+    expect(prepare().key).not.toBe(first.key);
   });
 
   it('concerns its own step, path and watch only', () => {

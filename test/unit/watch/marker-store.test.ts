@@ -147,7 +147,7 @@ describe('write', () => {
     store.flush();
     expect(names(join(root, 'a/b'))).toEqual(['._w_0_x.done']);
     const fresh = new MarkerStore('w', root, false, false);
-    expect(fresh.refresh('a/b', [])).toBe(true);
+    expect(fresh.refresh('a/b', [])).toEqual([]);
     expect(states(fresh, 'a/b/x')).toEqual(['done']);
   });
 });
@@ -213,10 +213,10 @@ describe('read', () => {
   it('sees a marker that a person removed or put there', () => {
     const store = storeOf();
     store.write(resultWith('x'), undefined);
-    expect(store.refresh('', hidden())).toBe(false);
-    expect(store.refresh('', [])).toBe(true);
+    expect(store.refresh('', hidden())).toBeUndefined();
+    expect(store.refresh('', [])).toEqual(['x']);
     expect(states(store, 'x')).toEqual([]);
-    expect(store.refresh('', ['._w_0_x.failed'])).toBe(true);
+    expect(store.refresh('', ['._w_0_x.failed'])).toEqual([]);
     expect(states(store, 'x')).toEqual(['failed']);
     store.drop('');
     expect(states(store, 'x')).toEqual([]);

@@ -1,0 +1,87 @@
+import type { WatchDefinition } from '../config/schema.js';
+import type { Clock } from '../lib/clock.js';
+import type { Log } from '../lib/log.js';
+import { printable } from '../lib/text.js';
+import type { Ledger } from './ledger.js';
+import type { ObservedFile } from './observation.js';
+import type { Observer } from './observer.js';
+import type { Action } from './plan.js';
+import type { Recorder } from './recorder.js';
+import type { Reporter } from './reporter.js';
+import type { Tracker } from './tracker.js';
+import type { Unit } from './unit.js';
+
+type Submit = Extract<Action, { kind: 'submit' }>;
+
+/** Hands planned jobs to the tracker, after a last look at their files; remembers what the agent refused. */
+export class Submitter {
+  /** path -> ms since the epoch before which it is not offered again */
+  readonly #refused = new Map<string, number>();
+
+  constructor(
+    private readonly watch: WatchDefinition,
+    private readonly observer: Observer,
+    private readonly recorder: Recorder,
+    private readonly tracker: Tracker,
+    private readonly ledger: Ledger,
+    private readonly clock: Clock,
+    private readonly log: Log,
+    private readonly reporter: Reporter,
+  ) {}
+
+  isRefused = (path: string): boolean => this.#refused.has(path);
+
+  forget(path: string): void {
+    this.#refused.delete(path);
+  }
+
+  /** ms since the epoch when a refused job may be offered again; Infinity for none */
+  get nextOffer(): number {
+    return Math.min(Infinity, ...this.#refused.values());
+  }
+
+  /** The submits that may be made now. */
+  select(actions: readonly Action[]): Submit[] {
+    const now = this.clock.now();
+    for (const [path, until] of this.#refused) if (now >= until) this.#refused.delete(path);
+    return actions
+      .filter((action) => action.kind === 'submit')
+      .filter(({ unit }) => !this.isRefused(unit.file.path));
+  }
+
+  /** @returns false when a file was not what the plan took it for: a new plan is wanted */
+  async submit(actions: readonly Submit[]): Promise<boolean> {
+    const now = this.clock.now();
+    const present = actions.filter(({ unit }) =>
+      membersOf(unit).every((file) => this.observer.isStill(file, now)),
+    );
+    const news = present.map((action) => this.#prepare(action));
+    const refused = await this.tracker.submit(news);
+    for (const { submission } of news) {
+      const { path, step, attempt, jobId } = submission;
+      this.log.debug(
+        { watch: this.watch.name, file: path, step, attempt, job: jobId },
+        `submitted ${printable(path)}`,
+      );
+    }
+    for (const { submission, error } of refused) {
+      this.reporter.file(submission.path, `the agent refused the job: ${error}`);
+      this.#refused.set(submission.path, now + this.watch.rescan * 1000);
+    }
+    return present.length === actions.length;
+  }
+
+  #prepare({ unit, step, attempt, identity, spec, reason }: Submit) {
+    const { path, backlog } = unit.file;
+    if (reason === 'replaced') this.recorder.removeAll(path);
+    this.observer.forgetReplacement(path);
+    const submission = this.ledger.prepare(
+      { watch: this.watch.name, step, path, identity, attempt },
+      spec.id,
+      backlog,
+    );
+    return { submission, spec: backlog && spec.priority === undefined ? { ...spec, priority: -1 } : spec };
+  }
+}
+
+const membersOf = (unit: Unit): readonly ObservedFile[] => unit.members?.flat() ?? [unit.file];
