@@ -11,10 +11,6 @@ export interface LoggerOptions {
   readonly write: (text: string) => void;
 }
 
-/** What the message already says is left out of the pretty lines, unless somebody debugs. */
-const quietFields =
-  'pid,hostname,name,watch,file,step,attempt,job,rc,reason,path,folder,error,jobs,agent,watches,files,directory,added,removed,changed';
-
 /** Structured logs, one JSON object a line; pretty lines for a person at a terminal. */
 export function createLogger({ level, format, isTerminal, write }: LoggerOptions): Logger {
   const isPretty = format === 'pretty' || (format === 'auto' && isTerminal);
@@ -32,7 +28,9 @@ function prettyWriter(
   const pretty = prettyFactory({
     colorize,
     translateTime: 'SYS:HH:MM:ss',
-    ignore: level === 'debug' || level === 'trace' ? 'pid,hostname' : quietFields,
+    ignore: 'pid,hostname',
+    // the message says it all, unless somebody debugs
+    hideObject: level !== 'debug' && level !== 'trace',
     messageFormat: (log, messageKey) => {
       const watch = typeof log['watch'] === 'string' ? `${printable(log['watch'])}: ` : '';
       return `${watch}${String(log[messageKey])}`;

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import yargs, { type Argv } from 'yargs';
+import { nearest } from '../config/nearest.js';
 import { jsonSchema } from '../config/json-schema.js';
 import { UserError } from '../lib/errors.js';
 import { explainCommand } from './commands/explain.js';
@@ -23,6 +24,21 @@ const commandNames = [
   'retry',
   'forget',
   'mark-done',
+];
+const optionNames = [
+  'once',
+  'dry-run',
+  'watch-config',
+  'log-level',
+  'log-format',
+  'json',
+  'glob',
+  'state',
+  'watch',
+  'older-than',
+  'yes',
+  'help',
+  'version',
 ];
 const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
@@ -116,6 +132,8 @@ function commands(
           }),
         ),
       (argv) => {
+        if (/^[\w.]+:?=/.test(argv.file))
+          throw new UserError(`explain needs the file first: meeseeks-watch explain FILE ${argv.file} ...`);
         const { source, config } = configured(argv.arguments, context);
         return set(explainCommand(argv.file, config, source, argv.json, context));
       },
@@ -132,10 +150,12 @@ function commands(
           jobs: steps.length,
         }));
         if (argv.json) context.out(`${JSON.stringify({ valid: true, watches }, null, 2)}\n`);
-        else
+        else {
+          for (const { name, path } of watches) noteMissing(name, path, context);
           context.out(
             `valid: ${watches.map((w) => `${w.name}${w.path === null ? '' : ` (${w.path})`}`).join(', ')}\n`,
           );
+        }
       },
     )
     .command('schema', 'print the JSON Schema of the configuration, for editors', {}, () => {
@@ -164,7 +184,7 @@ function commands(
     .wrap(Math.min(context.columns, 100))
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
-      throw error ?? new UserError(`${message ?? 'wrong usage'}; see meeseeks-watch --help`);
+      throw error ?? new UserError(usageMessage(message ?? 'wrong usage'));
     });
 }
 
@@ -205,9 +225,9 @@ const withFilter = <T>(y: Argv<T>) =>
       describe: 'only this watch',
     })
     .option('older-than', {
-      type: 'number',
+      type: 'string',
       requiresArg: true,
-      describe: 'only results at least this many seconds old',
+      describe: 'only results at least this old: seconds, or with a unit: 90, 30m, 12h, 7d',
     })
     .option('yes', {
       alias: 'y',
@@ -215,6 +235,14 @@ const withFilter = <T>(y: Argv<T>) =>
       default: false,
       describe: 'do it; without, only a preview',
     });
+
+/** No error: the service waits for the directory. */
+function noteMissing(name: string, path: string | null, context: Context): void {
+  if (path === null) return;
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) context.err(`meeseeks-watch: note: ${name}: ${path} does not exist yet\n`);
+  else if (!stats.isDirectory()) context.err(`meeseeks-watch: note: ${name}: ${path} is no directory\n`);
+}
 
 function configured(args: readonly string[], context: Context) {
   const source = configurationSource(args.map(String), context);
@@ -263,15 +291,40 @@ interface ResetArguments {
   readonly glob: string[];
   readonly state: string[];
   readonly watch: string[];
-  readonly olderThan: number | undefined;
+  readonly olderThan: string | undefined;
   readonly yes: boolean;
   readonly json: boolean;
 }
 
 async function reset(kind: ResetKind, argv: ResetArguments, context: Context): Promise<number> {
   const { source, config } = configured(argv.arguments, context);
-  const filter = { globs: argv.glob, states: argv.state, watches: argv.watch, olderThan: argv.olderThan };
+  const filter = {
+    globs: argv.glob,
+    states: argv.state.flatMap((state) => state.split(',')),
+    watches: argv.watch,
+    olderThan: argv.olderThan === undefined ? undefined : parseAge(argv.olderThan),
+  };
   return resetCommand(kind, filter, argv.yes, argv.json, config, source, context);
+}
+
+/** Settings written as options are the likely mistake. */
+function usageMessage(message: string): string {
+  const unknown = /^Unknown arguments?: (\S+?)(,|$)/.exec(message)?.[1];
+  if (unknown === undefined) return `${message}; see meeseeks-watch --help`;
+  const near = nearest(unknown, optionNames);
+  const hint =
+    near === undefined ? `settings are written without dashes: ${unknown}=...` : `did you mean --${near}?`;
+  return `unknown option --${unknown}; ${hint}; see meeseeks-watch --help`;
+}
+
+/** @returns seconds @throws UserError */
+function parseAge(text: string): number {
+  const found = /^(\d+(?:\.\d+)?)([smhd]?)$/.exec(text);
+  if (found === null)
+    throw new UserError(`--older-than: expected seconds, or a number with s, m, h or d, found ${text}`);
+  return (
+    Number(found[1]) * { '': 1, s: 1, m: 60, h: 3600, d: 86_400 }[found[2] as '' | 's' | 'm' | 'h' | 'd']
+  );
 }
 
 function report(error: unknown, args: readonly string[], context: Context): number {
@@ -280,7 +333,9 @@ function report(error: unknown, args: readonly string[], context: Context): numb
   );
   const message = error instanceof Error ? error.message : String(error);
   context.err(`meeseeks-watch: ${isDebug && error instanceof Error ? (error.stack ?? message) : message}\n`);
-  return error instanceof UserError ? error.exitCode : exitCodes.trouble;
+  if (error instanceof UserError) return error.exitCode;
+  // of yargs: an option without its value, for instance
+  return error instanceof Error && error.name === 'YError' ? exitCodes.usage : exitCodes.trouble;
 }
 
 function packageVersion(): string {

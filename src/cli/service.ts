@@ -78,7 +78,10 @@ async function startAgent(options: ServiceOptions, stops: StopRequests): Promise
       return await createEmbeddedAgent(config, { directory, clock: context.clock, log, env: context.env });
     } catch (error) {
       if (!(error instanceof AgentLockedError)) {
-        throw new UserError(`cannot start the embedded agent: ${describeError(error)}`, exitCodes.trouble);
+        throw new UserError(
+          `cannot start the embedded agent in ${directory}: ${describeError(error)}; see that its disk has room and that you may write there`,
+          exitCodes.trouble,
+        );
       }
       if (options.once) throw new UserError(error.message, exitCodes.trouble);
       if (!told)
@@ -149,7 +152,7 @@ async function withAgent(
 /** Results that are recorded, but whose release a stop cut short; nobody else submits to an embedded agent. */
 async function releaseLeftovers(agent: AgentPort, ledger: Ledger): Promise<void> {
   const open = new Set(
-    ledger.openWatches().flatMap((watch) => ledger.open(watch).map((submission) => submission.jobId)),
+    ledger.openScopes().flatMap((scope) => ledger.open(scope).map((submission) => submission.jobId)),
   );
   const finished = await agent.list({ states: ['done', 'failed', 'killed'] });
   await agent.release(finished.map((job) => job.id).filter((id) => !open.has(id)));
@@ -186,15 +189,15 @@ async function runOnce(
   const settled = watcher.settled();
   const stop = await Promise.race([settled.then(() => undefined), stops.next()]);
   if (stop !== undefined) return stopService(stop, watcher, agent, stops, log);
-  for (const { name, reasons } of watcher.leftWaiting())
-    log.warn({ watch: name }, `files still wait, for the next run: ${reasons}`);
-  const left = watcher.unfinished();
-  if (left > 0)
-    log.warn(
-      { files: left },
-      `not processed: ${left} ${left === 1 ? 'file' : 'files'}, see above or \`meeseeks-watch plan\``,
-    );
-  return failures.count > 0 || left > 0 ? exitCodes.failed : exitCodes.ok;
+  let left = false;
+  for (const { name, waiting, failed } of watcher.leftovers()) {
+    if (waiting.length > 0)
+      log.warn({ watch: name }, `files still wait, for the next run: ${waiting.join(', ')}`);
+    if (failed.length > 0)
+      log.warn({ watch: name }, `not processed: ${failed.join(', ')}; see \`meeseeks-watch explain FILE\``);
+    left ||= failed.length > 0;
+  }
+  return failures.count > 0 || left ? exitCodes.failed : exitCodes.ok;
 }
 
 async function stopService(

@@ -50,6 +50,9 @@ export function load(files: readonly string[], overrides: readonly string[], con
   return { config: { ...rest.make(), files: paths }, problems: all };
 }
 
+const templateNames = (root: Mapping): string[] =>
+  [...sectionOf(root, 'template').entries.keys()].filter((name) => name !== 'null');
+
 interface Outcome {
   readonly problems: readonly Problem[];
   readonly make?: () => Omit<ResolvedConfig, 'files'>;
@@ -63,7 +66,7 @@ function resolveRoot(root: Mapping, { cwd }: LoadContext, complete: boolean): Ou
   const { watches, problems: templateProblems } = expandWatches(root);
   problems.push(...templateProblems);
   if (complete) problems.push(...checkAnyWatch(root, sectionOf(root, 'watch')));
-  problems.push(...validateWatches(watches, sectionOf(root, 'defaults'), cwd));
+  problems.push(...validateWatches(watches, sectionOf(root, 'defaults'), cwd, templateNames(root)));
   return {
     problems: complete ? problems : certain(problems),
     make: () => ({ ...rootSettings(trees, cwd), watches: watches.map((watch) => defineWatch(watch, cwd)) }),

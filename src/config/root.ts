@@ -5,7 +5,14 @@ import { sectionOf } from './expand.js';
 import { mergeMappings, resolve, resolveMapping } from './merge.js';
 import { suggest } from './nearest.js';
 import { errorAt, warningAt, type Path, type Problem } from './problem.js';
-import { clientSchema, poolSchema, rootSchema, type ClientConfig, type PoolConfig } from './schema.js';
+import {
+  clientSchema,
+  poolSchema,
+  rootSchema,
+  watchSchema,
+  type ClientConfig,
+  type PoolConfig,
+} from './schema.js';
 import { isMap, toPlain, valueOf, type Mapping, type Tree } from './tree.js';
 
 /** The settings beside the watches. */
@@ -107,7 +114,9 @@ function unknownIn(tree: Mapping, schema: z.ZodObject, path: Path): Problem[] {
 function suggestSection(problem: Problem): Problem {
   if (problem.message !== 'unknown key' || problem.path === undefined) return problem;
   const { hint: _, ...rest } = problem;
-  const near = suggest(problem.path, Object.keys(rootSchema.shape));
+  const near = Object.hasOwn(watchSchema.shape, problem.path)
+    ? `it is a key of a watch: write defaults.${problem.path}, or set it in a watch or template`
+    : suggest(problem.path, Object.keys(rootSchema.shape));
   return { ...rest, message: 'nothing knows this key', ...(near !== undefined && { hint: near }) };
 }
 

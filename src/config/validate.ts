@@ -17,18 +17,24 @@ export function validateWatches(
   watches: readonly ExpandedWatch[],
   defaults: Mapping,
   cwd: string,
+  templates: readonly string[] = [],
 ): Problem[] {
   const unknown = new UnknownKeys(defaults);
-  const problems = watches.flatMap((watch) => validateWatch(watch, unknown));
+  const problems = watches.flatMap((watch) => validateWatch(watch, unknown, templates));
   return [...checkNames(watches), ...problems, ...checkMarkers(watches, cwd), ...unknown.problems()];
 }
 
-function validateWatch({ tree, path, at, complete }: ExpandedWatch, unknown: UnknownKeys): Problem[] {
+function validateWatch(
+  { tree, path, at, complete }: ExpandedWatch,
+  unknown: UnknownKeys,
+  templates: readonly string[],
+): Problem[] {
   const placeholders = checkPlaceholders(tree, path);
   if (complete) unknown.visit(tree, path, placeholders.used);
   const problems = [
     ...check(watchWithoutJobs, tree, path),
-    ...checkRequired(tree, path, at),
+    ...checkRequired(tree, path, at, templates),
+    ...checkPath(tree, path),
     ...checkJobs(tree, path),
     ...checkLists(tree, path),
     ...checkFileset(tree, path),
@@ -42,7 +48,23 @@ function validateWatch({ tree, path, at, complete }: ExpandedWatch, unknown: Unk
 // job specs are checked one by one, for better messages than "none of three alternatives"
 const watchWithoutJobs = watchSchema.omit({ jobs: true });
 
-function checkRequired(tree: Mapping, path: Path, at: Location): Problem[] {
+/** The likely mistake of a newcomer: templates are there, and nothing applies them. */
+const applyHint = (templates: readonly string[]): string | undefined =>
+  templates.length === 0
+    ? undefined
+    : `or apply a template: apply=${templates[0]!} (defined: ${templates.join(', ')})`;
+
+/** Nothing here expands what a shell would. */
+function checkPath(tree: Mapping, path: Path): Problem[] {
+  const value = valueOf(tree, 'path');
+  if (value?.kind !== 'scalar' || typeof value.value !== 'string') return [];
+  const odd = /^~|\$\{?\w|[*?]/.exec(value.value)?.[0];
+  if (odd === undefined) return [];
+  const hint = odd === '*' || odd === '?' ? 'patterns belong in glob' : 'write the directory out';
+  return [warningAt(value.at, [...path, 'path'], `${odd} is taken literally: this is no shell`, hint)];
+}
+
+function checkRequired(tree: Mapping, path: Path, at: Location, templates: readonly string[]): Problem[] {
   const problems: Problem[] = [];
   const hasLists = fileLists(tree).length > 0;
   if (hasLists && valueOf(tree, 'path') === undefined) {
@@ -50,7 +72,12 @@ function checkRequired(tree: Mapping, path: Path, at: Location): Problem[] {
     problems.push(absentAt(at, [...path, 'path'], 'missing; expected the directory to watch', hint));
   }
   if (valueOf(tree, 'jobs') === undefined) {
-    const hint = 'add "jobs" to the watch or to a template';
+    const hint = [
+      'add "jobs" to the watch or to a template',
+      applyHint(valueOf(tree, 'template') === undefined ? templates : []),
+    ]
+      .filter((part) => part !== undefined)
+      .join('; ');
     problems.push(absentAt(at, [...path, 'jobs'], 'missing; expected a list of job specs', hint));
   }
   return problems;

@@ -1,8 +1,8 @@
-import { accessSync, chmodSync, closeSync, constants, openSync, statSync, unlinkSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync, statSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import Database from 'better-sqlite3';
 
-/** Where locks that all users of this machine share are kept: /run/lock where there is one (FHS 3.0, 3.15 and 5.9). */
+/** Where locks between processes of this machine are kept: /run/lock where there is one (FHS 3.0, 3.15 and 5.9). */
 export function lockDirectory(): string {
   try {
     accessSync('/run/lock', constants.W_OK);
@@ -19,7 +19,7 @@ export function lockDirectory(): string {
  */
 export function tryLock(path: string): (() => void) | undefined {
   for (let attempt = 0; attempt < 3; attempt++) {
-    makeSharedFile(path);
+    makeFile(path);
     const database = new Database(path, { timeout: 0 });
     try {
       const inode = inodeOf(path);
@@ -37,11 +37,10 @@ export function tryLock(path: string): (() => void) | undefined {
   return undefined;
 }
 
-/** Other users must be able to find it locked. */
-function makeSharedFile(path: string): void {
+/** For this user only: whoever can open a lock file could hold it for ever. */
+function makeFile(path: string): void {
   try {
-    closeSync(openSync(path, 'ax', 0o666));
-    chmodSync(path, 0o666);
+    closeSync(openSync(path, 'ax', 0o600));
   } catch {
     // it is there already, or opening it says what is wrong
   }

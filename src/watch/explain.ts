@@ -19,6 +19,8 @@ export interface Explanation {
   readonly watch: string;
   readonly file: string;
   readonly rules: readonly Rule[];
+  /** false when no rule of the watch wants this name */
+  readonly isData: boolean;
   /** one sentence: what happens next */
   readonly verdict: string;
   /** ms since the epoch of the next moment at which time alone changes the verdict */
@@ -38,6 +40,7 @@ export function explain(inspection: Inspection, path: string): Explanation {
   const done = (verdict: string, more: Partial<Explanation> = {}): Explanation => ({
     watch: watch.name,
     file: path,
+    isData: true,
     missing: [],
     members: [],
     ...more,
@@ -47,7 +50,7 @@ export function explain(inspection: Inspection, path: string): Explanation {
   const selection = select(path);
   if (selection.rejectedBy !== undefined) {
     rules.push({ rule: selection.rejectedBy.rule, verdict: 'fail', detail: selection.rejectedBy.detail });
-    return done('not data of this watch');
+    return done('not data of this watch', { isData: false });
   }
   rules.push({ rule: 'glob', verdict: 'pass', detail: describeLists(inspection, selection.lists) });
   const file = observer.get(path);
@@ -163,8 +166,7 @@ function explainUnit(
       verdict: 'fail',
       detail: next.rule === 'skip' ? `the first ${watch.skip} are left alone` : `beyond ${watch.maxIndex}`,
     });
-  if (next.kind === 'finished')
-    return done(next.how === 'nothing' ? 'nothing to do' : `processed (${next.how})`, { members });
+  if (next.kind === 'finished') return done(describeFinished(next.how), { members });
   return explainPlanned(inspection, unit, rules, done, members);
 }
 
@@ -172,11 +174,16 @@ function stepRule({ watch, input }: Inspection, unit: Unit, step: number): Rule 
   const rule = `jobs[${step}]`;
   const work = workOf(watch, unit, step);
   if (work.kind === 'nothing') return { rule, verdict: 'info', detail: 'empty: nothing to do' };
-  const states = [...input.record(unit.file.path, step).states].filter((state) => state !== 'mtime');
+  const record = input.record(unit.file.path, step);
+  const states = [...record.states].filter((state) => state !== 'mtime');
+  const changed =
+    record.identity !== undefined && record.identity.mtime_ns !== String(unit.file.stat.mtimeNs);
+  const note =
+    changed && !watch.updated ? '; the file changed since, which only updated: true would process' : '';
   return {
     rule,
     verdict: states.length > 0 ? 'pass' : 'info',
-    detail: states.length > 0 ? `marked ${states.join(', ')}` : 'not run yet',
+    detail: states.length > 0 ? `marked ${states.join(', ')}${note}` : 'not run yet',
   };
 }
 
@@ -213,6 +220,13 @@ export function describeAction(action: Action): string {
     case 'probe':
       return `would first run the check command of jobs[${action.step}]`;
   }
+}
+
+function describeFinished(how: 'done' | 'failed' | 'killed' | 'nothing'): string {
+  if (how === 'nothing') return 'nothing to do';
+  return how === 'done'
+    ? 'processed (done)'
+    : `processed (${how}), for good; meeseeks-watch retry runs it again`;
 }
 
 function describeIndex(index: number, last: number, runAll: boolean): string {

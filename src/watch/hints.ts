@@ -26,6 +26,8 @@ export interface HintListener {
 
 export function createHints(listener: HintListener): Hints {
   const watchers = new Map<string, FSWatcher>();
+  /** folders whose failure was told */
+  const failed = new Set<string>();
   let awaiting: PathWatcher | undefined;
   overflow.listeners.add(listener);
   const remove = (folder: string): void => {
@@ -49,8 +51,11 @@ export function createHints(listener: HintListener): Hints {
           listener.failed(folder, error);
         });
         watchers.set(folder, watcher);
+        failed.delete(folder);
       } catch (error) {
-        if (!hasCode(error, 'ENOENT', 'ENOTDIR')) listener.failed(folder, error);
+        if (hasCode(error, 'ENOENT', 'ENOTDIR') || failed.has(folder)) return;
+        failed.add(folder);
+        listener.failed(folder, error);
       }
     },
     remove,

@@ -7,7 +7,8 @@ import type { AgentPort } from '../protocol/agent.js';
 import { HintBuffer } from './hint-buffer.js';
 import { createHints, type Hints } from './hints.js';
 import { Claim } from './claim.js';
-import type { Ledger } from './ledger.js';
+import { scopeOf, type Ledger } from './ledger.js';
+import { leftoversOf, type Leftovers } from './leftovers.js';
 import { MarkerStore } from './marker-store.js';
 import type { PlanInput } from './observation.js';
 import { isMissing, Observer } from './observer.js';
@@ -86,7 +87,7 @@ export class Journey {
       watch.statePath === undefined,
       watch.updated,
     );
-    this.#tracker = new Tracker(watch.name, agent, ledger, clock, log, wake);
+    this.#tracker = new Tracker(watch.name, scopeOf(watch), agent, ledger, clock, log, wake);
     this.#hints = this.#createHints();
     this.#observer = new Observer(watch, compileSelector(watch), this.#store, {
       trouble: (path, error) => this.#sayTrouble(path, error),
@@ -186,6 +187,11 @@ export class Journey {
     this.#claim.release();
   }
 
+  /** What its submissions are kept under in the ledger. */
+  get scope(): string {
+    return scopeOf(this.watch);
+  }
+
   get inFlight(): number {
     return this.#tracker.size;
   }
@@ -198,7 +204,8 @@ export class Journey {
   }
 
   get problems(): string[] {
-    return this.#reporter.problems;
+    const standby = this.#claim.standingBy ? ['standing by: another watcher works on it'] : [];
+    return [...standby, ...this.#reporter.problems];
   }
 
   /** Nothing is left that this run could still process: the rest waits for time, for files or for a person. */
@@ -211,23 +218,16 @@ export class Journey {
     );
   }
 
-  /** Why files wait, and how many, in words; beyond the rules that keep files out on purpose. */
-  get leftWaiting(): string[] {
-    const rules = new Map<string, number>();
-    for (const { rule } of this.#plan?.waiting ?? []) {
-      if (!['max_age', 'max_index', 'skip', 'retry', 'error'].includes(rule))
-        rules.set(rule, (rules.get(rule) ?? 0) + 1);
-    }
-    return [...rules].map(([rule, count]) => `${count} for ${rule}`);
-  }
-
-  /** Files that failed and wait for a rerun, or that can have no job. */
-  get unfinished(): number {
-    if (this.#claim.standingBy) return 1;
-    const troubled =
-      this.#plan?.waiting.filter(({ rule }) => rule === 'retry' || rule === 'error').length ?? 0;
-    const unrecorded = this.#recorder.isStuck ? this.#tracker.size : 0;
-    return troubled + unrecorded + (this.#cannotRecord ? (this.#plan?.counts.ready ?? 0) : 0);
+  /** What was not processed and why, in words; without what the rules keep out on purpose. */
+  get leftovers(): Leftovers {
+    const { waiting, failed } = leftoversOf(this.#plan ?? { waiting: [], counts: noCounts });
+    const troubles: [boolean, string][] = [
+      [this.#recorder.isStuck, `${this.#tracker.size} results not recorded`],
+      [this.#cannotRecord, `${this.#plan?.counts.ready ?? 0} not run, because results could not be recorded`],
+      [this.#claim.standingBy, 'another watcher works on it'],
+      [!this.#claim.standingBy && this.#observer.hasTrouble, 'not everything could be looked at'],
+    ];
+    return { waiting, failed: [...failed, ...troubles.flatMap(([holds, what]) => (holds ? [what] : []))] };
   }
 
   /** One turn. @returns ms since the epoch when the next is due though nothing happens */
@@ -259,7 +259,7 @@ export class Journey {
     for (const { folder, name, renames } of hinted) {
       const found = this.#observer.lookAt(folder, name, renames, now);
       if (found !== 'same') this.#news = true;
-      if (found === 'changed' && renames === 1) this.#noteOverwritten(folder, name);
+      if (found === 'changed') this.#noteChange(folder, name, renames);
       if (found === 'scan') scanFolders = true;
     }
     if (scanFolders) await this.#observer.scan(now, false);
@@ -269,9 +269,10 @@ export class Journey {
   #isScanDue = (now: number): boolean =>
     now >= this.#nextScan || this.#nextScan - now > this.watch.rescan * 1000;
 
-  #noteOverwritten(folder: string, name: string): void {
+  #noteChange(folder: string, name: string, renames: number): void {
     const path = bytesToText(folder === '' ? name : `${folder}/${name}`);
-    if (this.#observer.get(path)?.overwritten === true) this.#recorder.noteOverwritten(path);
+    this.#prober.changed(path);
+    if (renames === 1 && this.#observer.get(path)?.overwritten === true) this.#recorder.noteOverwritten(path);
   }
 
   async #scan(now: number): Promise<void> {

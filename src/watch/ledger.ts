@@ -1,16 +1,20 @@
 import { existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
+import type { WatchDefinition } from '../config/schema.js';
 import { describeError } from '../lib/errors.js';
 import { jobId, submissionKey, type Attempt, type Identity } from './identity.js';
 
 /** A submission that is intended, made, or recorded. Written before the agent hears of it. */
 export interface Submission extends Attempt {
+  /** the watch and the directory it looks at: the same name on another directory is another matter */
+  readonly scope: string;
   readonly jobId: string;
   readonly key: string;
   readonly backlog: boolean;
 }
 
 interface Row {
+  readonly scope: string;
   readonly watch: string;
   readonly step: number;
   readonly path: string;
@@ -39,7 +43,7 @@ export class Ledger {
   static peek(path: string): Pick<Ledger, 'open' | 'close'> | undefined {
     if (!existsSync(path)) return undefined;
     const db = new Database(path, { readonly: true });
-    return { open: (watch) => openSubmissions(db, watch), close: () => db.close() };
+    return { open: (scope) => openSubmissions(db, scope), close: () => db.close() };
   }
 
   /** @throws when the file cannot be opened or is no ledger */
@@ -53,39 +57,43 @@ export class Ledger {
       throw new Error(`${path} was written by a newer meeseeks (version ${version})`);
     this.#db.exec(`
       CREATE TABLE IF NOT EXISTS submission (
-        watch TEXT NOT NULL, step INTEGER NOT NULL, path TEXT NOT NULL, identity TEXT NOT NULL,
+        scope TEXT NOT NULL, watch TEXT NOT NULL, step INTEGER NOT NULL, path TEXT NOT NULL, identity TEXT NOT NULL,
         attempt INTEGER NOT NULL, generation INTEGER NOT NULL, job_id TEXT NOT NULL, key TEXT NOT NULL,
         backlog INTEGER NOT NULL, recorded INTEGER NOT NULL DEFAULT 0, changed_at INTEGER NOT NULL,
-        PRIMARY KEY (watch, step, path)
+        PRIMARY KEY (scope, step, path)
       ) WITHOUT ROWID;
-      CREATE INDEX IF NOT EXISTS open_submission ON submission (watch) WHERE recorded = 0;
+      CREATE INDEX IF NOT EXISTS open_submission ON submission (scope) WHERE recorded = 0;
       PRAGMA user_version = ${SCHEMA_VERSION};
     `);
   }
 
   /** Submissions of a watch whose result has not been recorded. */
-  open(watch: string): Submission[] {
-    return openSubmissions(this.#db, watch);
+  open(scope: string): Submission[] {
+    return openSubmissions(this.#db, scope);
   }
 
-  /** Watches that have open submissions, also such that no configuration names any more. */
-  openWatches(): string[] {
+  /** Scopes that have open submissions, also such that no configuration names any more. */
+  openScopes(): string[] {
     return this.#db
-      .prepare<[], { watch: string }>('SELECT DISTINCT watch FROM submission WHERE recorded = 0')
+      .prepare<[], { scope: string }>('SELECT DISTINCT scope FROM submission WHERE recorded = 0')
       .all()
-      .map((row) => row.watch);
+      .map((row) => row.scope);
   }
 
   /**
    * Fixes key and id of an attempt. The same attempt that was intended before keeps its key, so that the agent knows it
    * again; one whose result was recorded gets the next generation: its marker was removed by a person.
    */
-  prepare(attempt: Omit<Attempt, 'generation'>, id: string | undefined, backlog: boolean): Submission {
+  prepare(
+    attempt: Omit<Attempt, 'generation'> & { readonly scope: string },
+    id: string | undefined,
+    backlog: boolean,
+  ): Submission {
     const row = this.#db
       .prepare<[string, number, string], Row>(
-        'SELECT * FROM submission WHERE watch = ? AND step = ? AND path = ?',
+        'SELECT * FROM submission WHERE scope = ? AND step = ? AND path = ?',
       )
-      .get(attempt.watch, attempt.step, JSON.stringify(attempt.path));
+      .get(attempt.scope, attempt.step, JSON.stringify(attempt.path));
     const full = { ...attempt, generation: nextGeneration(row, attempt) };
     return { ...full, key: submissionKey(full), jobId: id ?? jobId(full), backlog };
   }
@@ -93,12 +101,13 @@ export class Ledger {
   /** Durable when it returns. */
   intend(submissions: readonly Submission[], now: number): void {
     const insert = this.#db.prepare(
-      `INSERT OR REPLACE INTO submission (watch, step, path, identity, attempt, generation, job_id, key, backlog, recorded, changed_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
+      `INSERT OR REPLACE INTO submission (scope, watch, step, path, identity, attempt, generation, job_id, key, backlog, recorded, changed_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
     );
     this.#write(() => {
       for (const s of submissions) {
         insert.run(
+          s.scope,
           s.watch,
           s.step,
           JSON.stringify(s.path),
@@ -117,20 +126,20 @@ export class Ledger {
   /** The results of these are in their markers, or need none. */
   record(submissions: readonly Submission[], now: number): void {
     const update = this.#db.prepare(
-      `UPDATE submission SET recorded = ${RECORDED}, changed_at = ? WHERE watch = ? AND step = ? AND path = ?`,
+      `UPDATE submission SET recorded = ${RECORDED}, changed_at = ? WHERE scope = ? AND step = ? AND path = ?`,
     );
     this.#write(() => {
-      for (const s of submissions) update.run(now, s.watch, s.step, JSON.stringify(s.path));
+      for (const s of submissions) update.run(now, s.scope, s.step, JSON.stringify(s.path));
     });
   }
 
   /** Closes submissions that never reached an agent; the attempt may be made again under the same key. */
   withdraw(submissions: readonly Submission[]): void {
     const update = this.#db.prepare(
-      `UPDATE submission SET recorded = ${WITHDRAWN} WHERE watch = ? AND step = ? AND path = ?`,
+      `UPDATE submission SET recorded = ${WITHDRAWN} WHERE scope = ? AND step = ? AND path = ?`,
     );
     this.#write(() => {
-      for (const s of submissions) update.run(s.watch, s.step, JSON.stringify(s.path));
+      for (const s of submissions) update.run(s.scope, s.step, JSON.stringify(s.path));
     });
   }
 
@@ -152,7 +161,10 @@ export class Ledger {
   }
 }
 
-function nextGeneration(row: Row | undefined, attempt: Omit<Attempt, 'generation'>): number {
+function nextGeneration(
+  row: Row | undefined,
+  attempt: Omit<Attempt, 'generation'> & { readonly scope: string },
+): number {
   if (row === undefined) return 0;
   // another identity counts on as well: a file may come back to what it was
   const isSame = row.identity === JSON.stringify(attempt.identity);
@@ -164,13 +176,24 @@ function nextGeneration(row: Row | undefined, attempt: Omit<Attempt, 'generation
   return goesOn ? row.generation : row.generation + 1;
 }
 
-const openSubmissions = (db: Database.Database, watch: string): Submission[] =>
+/** Where the submissions of a watch are kept apart: by its name, and by its directory if it looks at one. */
+export const scopeOf = (watch: Pick<WatchDefinition, 'name' | 'path' | 'lists'>): string =>
+  JSON.stringify(watch.lists.length === 0 ? [watch.name] : [watch.name, watch.path]);
+
+/** The name of the watch, where the scope is one that keeps jobs running and looks at no directory. */
+export function serviceOfScope(scope: string): string | undefined {
+  const parts = JSON.parse(scope) as string[];
+  return parts.length === 1 ? parts[0] : undefined;
+}
+
+const openSubmissions = (db: Database.Database, scope: string): Submission[] =>
   db
-    .prepare<[string], Row>('SELECT * FROM submission WHERE watch = ? AND recorded = 0')
-    .all(watch)
+    .prepare<[string], Row>('SELECT * FROM submission WHERE scope = ? AND recorded = 0')
+    .all(scope)
     .map(fromRow);
 
 const fromRow = (row: Row): Submission => ({
+  scope: row.scope,
   watch: row.watch,
   step: row.step,
   path: JSON.parse(row.path) as string,

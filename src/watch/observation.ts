@@ -36,6 +36,8 @@ export interface Evidence {
   readonly identity: string;
   /** a process holds it open for writing: when to look again (ms); null: nobody does */
   readonly openUntil?: number | null;
+  /** nobody may read it (mode 000) */
+  readonly sealed?: boolean;
   /** the sentinel: null when it is there, else when to look again (ms) */
   readonly sentinelAt?: number | null;
   /** the check command: null when it passed, 'running', or when to try again (ms) */

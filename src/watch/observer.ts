@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { WatchDefinition } from '../config/schema.js';
 import { hasCode } from '../lib/errors.js';
 import { bytesToText, textToBytes } from '../lib/text.js';
@@ -33,6 +34,8 @@ export interface ObserverEvents {
 /** A change this close to the listing may have happened after it within the clock's granularity. */
 const MTIME_GRANULARITY_MS = 2000;
 const QUIET_MS = 1000;
+/** the event loop is let go this often */
+const SLICE_MS = 5;
 
 /**
  * Keeps what is in the watched directory: full scans are the truth, single looks follow hints. Knows nothing of jobs.
@@ -90,6 +93,11 @@ export class Observer {
     return this.#files.get(file.bytes)?.stat === stat;
   }
 
+  /** Whether anything could not be looked at, the root included. */
+  get hasTrouble(): boolean {
+    return !this.rootPresent || this.#troubled.size > 0;
+  }
+
   /** Paths that vanished since the last call, from folders that are still there. */
   takeGone(): string[] {
     const gone = this.#gone;
@@ -144,7 +152,8 @@ export class Observer {
     const selection = this.#files.get(bytes)?.selection ?? this.select(path);
     if (selection.lists.length === 0 && !this.watch.recursive) return 'same';
     const looked = look(this.#full(bytes));
-    if (looked.kind === 'directory' && this.watch.recursive && !this.#folders.has(bytes)) return 'scan';
+    if (looked.kind === 'directory' && this.watch.recursive && (renames > 0 || !this.#folders.has(bytes)))
+      return 'scan';
     if (looked.kind === 'gone' && this.#folders.has(bytes)) return 'scan';
     return this.#take(bytes, path, selection, looked, now, { backlog: false, renames }) ? 'changed' : 'same';
   }
@@ -214,7 +223,7 @@ export class Observer {
     const vanished = this.store.refresh(bytesToText(folder), hidden);
     if (vanished !== undefined) this.#unfinish(folder);
     for (const path of vanished ?? []) this.#recordChanged(path, now);
-    const listed = this.#takeNames(folder, names, now, options);
+    const listed = await this.#takeNames(folder, names, now, options);
     this.#forgetUnseen(folder);
     return listed;
   }
@@ -224,21 +233,18 @@ export class Observer {
     for (const seen of this.#files.inFolder(folder)) seen.finished = undefined;
   }
 
-  #takeNames(
+  async #takeNames(
     folder: string,
     names: readonly string[],
     now: number,
     options: { first: boolean; thorough: boolean },
-  ): Listed {
+  ): Promise<Listed> {
+    let sliceEnd = performance.now() + SLICE_MS;
     const subfolders: string[] = [];
     let complete = true;
     for (const name of names) {
       const bytes = folder === '' ? name : `${folder}/${name}`;
       const before = this.#files.get(bytes);
-      if (before?.finished !== undefined && !options.thorough) {
-        before.scan = this.#scan;
-        continue;
-      }
       const path = bytesToText(bytes);
       const selection = before?.selection ?? this.select(path);
       if (selection.lists.length === 0 && !this.watch.recursive) continue;
@@ -247,6 +253,9 @@ export class Observer {
         subfolders.push(bytes);
       if (looked.kind === 'gone' || looked.kind === 'error') complete = false;
       this.#take(bytes, path, selection, looked, now, { backlog: options.first, renames: 0 });
+      if (performance.now() < sliceEnd) continue;
+      await nextTurn();
+      sliceEnd = performance.now() + SLICE_MS;
     }
     return { subfolders, complete };
   }

@@ -46,13 +46,14 @@ export interface Plan {
 
 export interface PlanCounts {
   readonly files: number;
-  /** not eligible, not ready, or between two attempts */
+  /** not eligible or not ready yet */
   readonly waiting: number;
   /** could run: queued for a slot, or about to be submitted */
   readonly ready: number;
   readonly running: number;
   /** units processed */
   readonly done: number;
+  /** finally, or until their next attempt */
   readonly failed: number;
   readonly killed: number;
   /** ms since the epoch of the next rerun, if any */
@@ -133,11 +134,11 @@ export function plan(watch: WatchDefinition, input: PlanInput): Plan {
     held,
     counts: {
       files: input.files.length,
-      waiting: waiting.length,
+      waiting: waiting.length - retries.length,
       ready: held + actions.length,
       running: running.length,
       done: ended.done,
-      failed: ended.failed,
+      failed: ended.failed + retries.length,
       killed: ended.killed,
       nextRetry: retries.length === 0 ? undefined : retries.reduce((a, b) => Math.min(a, b)),
     },

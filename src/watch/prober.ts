@@ -21,6 +21,7 @@ interface Gathered {
   identity: string;
   openUntil?: number | null;
   openTries: number;
+  sealed?: boolean;
   sentinelAt?: number | null;
   sentinelTries: number;
   checkAt?: number | null | 'running';
@@ -47,6 +48,11 @@ export class Prober {
 
   evidence(path: string): Evidence | undefined {
     return this.#evidence.get(path);
+  }
+
+  /** A file changed. One that is being written is not looked for in /proc at every write of its writer. */
+  changed(path: string): void {
+    if (this.#evidence.get(path)?.sealed === true) this.#evidence.delete(path);
   }
 
   forget(path: string): void {
@@ -90,12 +96,14 @@ export class Prober {
     const open = openForWriting(paths.flat());
     probes.forEach((probe, i) => {
       const evidence = this.#evidenceFor(probe);
-      const isOpen =
-        paths[i]!.some((path) => open.has(path)) ||
-        membersOf(probe.unit).some((m) => isSealed(this.modeOf(m.path)));
-      evidence.openUntil = isOpen
-        ? this.clock.now() + probeDelay(evidence.openTries++, LONGEST_OPEN_DELAY_MS)
-        : null;
+      evidence.sealed = membersOf(probe.unit).some((member) => isSealed(this.modeOf(member.path)));
+      const isOpen = paths[i]!.some((path) => open.has(path));
+      // a change of the mode is an event; without one the next scan sees it
+      if (evidence.sealed) evidence.openUntil = this.clock.now() + this.watch.rescan * 1000;
+      else
+        evidence.openUntil = isOpen
+          ? this.clock.now() + probeDelay(evidence.openTries++, LONGEST_OPEN_DELAY_MS)
+          : null;
     });
   }
 
@@ -156,13 +164,25 @@ export class Prober {
       return [{ key, spec: { ...spec.spec, id } }];
     });
     if (requests.length === 0) return;
-    const results = await this.agent.submit(requests);
+    let results;
+    try {
+      results = await this.agent.submit(requests);
+    } catch {
+      // the agent is away or its disk is full; the watch says so where it submits jobs
+      for (const { spec } of requests) this.#checkFailed(spec.id);
+      return;
+    }
     results.forEach((result, i) => {
       if (result.ok) return this.noticed(result.job);
-      const check = this.#checks.get(requests[i]!.spec.id)!;
-      this.#checks.delete(requests[i]!.spec.id);
-      this.#settleCheck(this.#evidence.get(check.path)!, false);
+      this.#checkFailed(requests[i]!.spec.id);
     });
+  }
+
+  #checkFailed(id: string): void {
+    const check = this.#checks.get(id);
+    this.#checks.delete(id);
+    const evidence = check === undefined ? undefined : this.#evidence.get(check.path);
+    if (evidence !== undefined && evidence.identity === check?.identity) this.#settleCheck(evidence, false);
   }
 
   #settleCheck(evidence: Gathered, passed: boolean): void {
@@ -178,7 +198,7 @@ export class Prober {
     const identity = identityKey(unitIdentity(probe.unit));
     const known = this.#evidence.get(path);
     if (known?.identity === identity) return known;
-    const fresh: Gathered = { identity, openTries: 0, sentinelTries: 0, checkTries: 0 };
+    const fresh: Gathered = { identity, openTries: known?.openTries ?? 0, sentinelTries: 0, checkTries: 0 };
     this.#evidence.set(path, fresh);
     return fresh;
   }

@@ -29,7 +29,13 @@ export function readiness(watch: WatchDefinition, unit: Unit, input: PlanInput):
     if (verdict !== undefined) return verdict;
   }
   if (closed) {
-    const verdict = judgeProbe(evidence?.openUntil, 'closed', 'a process has it open for writing', input.now);
+    const detail =
+      known?.sealed === true
+        ? 'nobody may read it yet (its mode is 000)'
+        : 'a process has it open for writing';
+    // while it is being written its identity changes all the time: the pause between two looks stays
+    const openUntil = typeof known?.openUntil === 'number' ? known.openUntil : evidence?.openUntil;
+    const verdict = judgeProbe(openUntil, 'closed', detail, input.now);
     if (verdict !== undefined) return verdict;
   }
   return check === undefined ? { kind: 'ready' } : judgeCheck(evidence, input.now);

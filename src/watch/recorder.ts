@@ -54,8 +54,14 @@ export class Recorder {
         reason = error;
       }
     }
-    if (recorded.length > 0) this.store.flush();
-    await this.tracker.close(recorded);
+    try {
+      if (recorded.length > 0) this.store.flush();
+      await this.tracker.close(recorded);
+    } catch (error) {
+      // written again later: the same markers, and then the ledger
+      this.#postpone([...recorded, ...failed], error);
+      return [];
+    }
     if (failed.length > 0) this.#postpone(failed, reason);
     else if (recorded.length > 0) this.#works();
     return recorded.map(({ submission }) => submission.path);

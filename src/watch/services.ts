@@ -4,7 +4,7 @@ import { describeError } from '../lib/errors.js';
 import { isFinished, type Job, type JobSpec } from '../protocol/job.js';
 import type { Identity } from './identity.js';
 import type { JourneyPorts } from './journey.js';
-import type { Submission } from './ledger.js';
+import { scopeOf, type Submission } from './ledger.js';
 import type { PlanCounts } from './plan.js';
 import { serviceLookup } from './render.js';
 import { afterEnd, planService, type ServiceState } from './service-plan.js';
@@ -46,7 +46,7 @@ export class Services {
   }
 
   async start(): Promise<void> {
-    const open = this.ports.ledger.open(this.watch.name);
+    const open = this.ports.ledger.open(scopeOf(this.watch));
     const jobs = await this.ports.agent.query(open.map((s) => s.jobId));
     for (const submission of open) this.#adopt(submission, jobs.get(submission.jobId));
     this.#want();
@@ -55,6 +55,10 @@ export class Services {
 
   async idle(): Promise<void> {
     await this.#turn;
+  }
+
+  get scope(): string {
+    return scopeOf(this.watch);
   }
 
   get inFlight(): number {
@@ -123,10 +127,11 @@ export class Services {
     if (this.#running) {
       this.ports.log.warn(
         { watch: this.watch.name, step: service.step, job: job.id, rc: job.rc, reason: job.reason },
-        `service ${job.id} ended (${job.error ?? job.signal ?? `exit code ${job.rc ?? '?'}`}); ${next}`,
+        `service ${job.id} ended (${job.error ?? job.signal ?? `exit code ${job.rc ?? '?'}`}); ${next}${job.stderr_path === undefined ? '' : `; output in ${job.stderr_path}`}`,
       );
     }
-    this.#want();
+    if (this.#running) this.#want();
+    else this.ports.onTurn(this.watch.name, this.counts);
     this.#onEnd();
   }
 
@@ -154,11 +159,11 @@ export class Services {
       this.#services.filter((s) => s.state.state === state).length;
     return {
       files: 0,
-      waiting: count('ended') + count('absent'),
+      waiting: count('absent') + this.#services.filter((s) => isRestarting(s.state)).length,
       ready: 0,
       running: count('up'),
       done: 0,
-      failed: 0,
+      failed: this.#services.filter((s) => s.state.state === 'ended' && !isRestarting(s.state)).length,
       killed: count('killed'),
       nextRetry: this.#wakeAt === Infinity ? undefined : this.#wakeAt,
     };
@@ -170,7 +175,14 @@ export class Services {
     const spec = this.#render(service, attempt);
     if (spec === undefined) return;
     const submission = ledger.prepare(
-      { watch: this.watch.name, step: service.step, path: service.slot, identity: noIdentity, attempt },
+      {
+        scope: scopeOf(this.watch),
+        watch: this.watch.name,
+        step: service.step,
+        path: service.slot,
+        identity: noIdentity,
+        attempt,
+      },
       spec.id ?? service.defaultId,
       false,
     );
@@ -217,6 +229,9 @@ export class Services {
     this.#cancelTimer = this.ports.clock.after(AGENT_RETRY_MS, () => this.#want());
   }
 }
+
+/** Between two runs after a longer life, not dying at once again and again. */
+const isRestarting = (state: ServiceState): boolean => state.state === 'ended' && state.quickDeaths <= 1;
 
 function servicesOf(watch: WatchDefinition): Service[] {
   return watch.steps.flatMap((entry, step) => {

@@ -2,7 +2,7 @@ import type { WatchDefinition } from '../config/schema.js';
 import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
 import { printable } from '../lib/text.js';
-import type { Ledger } from './ledger.js';
+import { scopeOf, type Ledger } from './ledger.js';
 import type { ObservedFile } from './observation.js';
 import type { Observer } from './observer.js';
 import type { Action } from './plan.js';
@@ -10,6 +10,9 @@ import type { Recorder } from './recorder.js';
 import type { Reporter } from './reporter.js';
 import type { Tracker } from './tracker.js';
 import type { Unit } from './unit.js';
+
+/** Refusals of one round that are told one by one. */
+const MOST_REPORTED = 20;
 
 type Submit = Extract<Action, { kind: 'submit' }>;
 
@@ -37,7 +40,9 @@ export class Submitter {
 
   /** ms since the epoch when a refused job may be offered again; Infinity for none */
   get nextOffer(): number {
-    return Math.min(Infinity, ...this.#refused.values());
+    let next = Infinity;
+    for (const until of this.#refused.values()) next = Math.min(next, until);
+    return next;
   }
 
   /** The submits that may be made now. */
@@ -64,9 +69,12 @@ export class Submitter {
         `submitted ${printable(path)}`,
       );
     }
-    for (const { submission, error } of refused) {
+    for (const { submission } of refused) this.#refused.set(submission.path, now + this.watch.rescan * 1000);
+    for (const { submission, error } of refused.slice(0, MOST_REPORTED)) {
       this.reporter.file(submission.path, `the agent refused the job: ${error}`);
-      this.#refused.set(submission.path, now + this.watch.rescan * 1000);
+    }
+    if (refused.length > MOST_REPORTED) {
+      this.reporter.about('refused', `the agent refused ${refused.length - MOST_REPORTED} more jobs`);
     }
     return present.length === actions.length;
   }
@@ -76,7 +84,7 @@ export class Submitter {
     if (reason === 'replaced') this.recorder.removeAll(path);
     this.observer.forgetReplacement(path);
     const submission = this.ledger.prepare(
-      { watch: this.watch.name, step, path, identity, attempt },
+      { scope: scopeOf(this.watch), watch: this.watch.name, step, path, identity, attempt },
       spec.id,
       backlog,
     );

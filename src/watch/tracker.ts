@@ -38,6 +38,7 @@ export class Tracker {
   /** @param wake called when results wait to be taken */
   constructor(
     private readonly watch: string,
+    private readonly scope: string,
     private readonly agent: AgentPort,
     private readonly ledger: Ledger,
     private readonly clock: Clock,
@@ -63,7 +64,7 @@ export class Tracker {
 
   /** Takes up what an earlier run of the watcher left: running jobs are followed, finished ones collected. */
   async adopt(): Promise<void> {
-    const open = this.ledger.open(this.watch);
+    const open = this.ledger.open(this.scope);
     if (open.length === 0) return;
     const jobs = await this.agent.query(open.map((submission) => submission.jobId));
     const lost: Submission[] = [];
@@ -182,8 +183,17 @@ export class Tracker {
         refused.push({ submission, error: result.error });
       }
     });
-    this.ledger.withdraw(refused.map((r) => r.submission));
+    this.#withdraw(refused.map((r) => r.submission));
     return refused;
+  }
+
+  /** Bookkeeping only: a row that stays open is found without a job, and withdrawn, by the next start. */
+  #withdraw(submissions: readonly Submission[]): void {
+    try {
+      this.ledger.withdraw(submissions);
+    } catch (error) {
+      this.log.warn({ watch: this.watch, error: describeError(error) }, describeError(error));
+    }
   }
 
   #postpone(news: readonly NewSubmission[], error: unknown): void {

@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { WatchDefinition } from '../config/schema.js';
+import { scopeOf, serviceOfScope } from './ledger.js';
 import { Journey, type JourneyPorts } from './journey.js';
+import type { Leftovers } from './leftovers.js';
 import type { PlanCounts } from './plan.js';
 import { Services } from './services.js';
 
@@ -47,9 +49,10 @@ export class Watcher {
       else if (!isDeepStrictEqual(next, runner.watch)) changed.push(name);
     }
     await Promise.all(removed.map((name) => this.#retire(name)));
-    await Promise.all(changed.map((name) => this.#remove(name)));
+    await Promise.all(changed.map((name) => this.#replace(name, wanted.get(name)!)));
     const added = watches.filter((watch) => !this.#runners.has(watch.name));
     await Promise.all(added.map((watch) => this.#add(watch)));
+    await this.#endForgottenServices();
     return {
       added: added.map((watch) => watch.name).filter((name) => !changed.includes(name)),
       removed,
@@ -83,16 +86,9 @@ export class Watcher {
     });
   }
 
-  /** Files that failed and wait for a rerun, or that can have no job. */
-  unfinished(): number {
-    return this.#journeys().reduce((sum, journey) => sum + journey.unfinished, 0);
-  }
-
-  /** For each watch with files that are not ready: its name and what they wait for. */
-  leftWaiting(): { readonly name: string; readonly reasons: string }[] {
-    return this.#journeys()
-      .map((journey) => ({ name: journey.watch.name, reasons: journey.leftWaiting.join(', ') }))
-      .filter(({ reasons }) => reasons !== '');
+  /** What each watch leaves behind, by name. */
+  leftovers(): (Leftovers & { readonly name: string })[] {
+    return this.#journeys().map((journey) => ({ name: journey.watch.name, ...journey.leftovers }));
   }
 
   #journeys = (): Journey[] => [...this.#runners.values()].filter((runner) => runner instanceof Journey);
@@ -124,8 +120,17 @@ export class Watcher {
   async #add(watch: WatchDefinition): Promise<void> {
     const runner =
       watch.lists.length === 0 ? new Services(watch, this.#ports) : new Journey(watch, this.#ports);
+    await this.#finishRetired(runner.scope);
     this.#runners.set(watch.name, runner);
     await runner.start();
+  }
+
+  /** One that is wanted again: its jobs are taken up by the new one; services start afresh. */
+  async #finishRetired(scope: string): Promise<void> {
+    for (const retired of [...this.#retired].filter((runner) => runner.scope === scope)) {
+      this.#retired.delete(retired);
+      await end(retired);
+    }
   }
 
   async #retire(name: string): Promise<void> {
@@ -134,13 +139,29 @@ export class Watcher {
     runner.stopSubmitting();
     if (runner instanceof Services) await runner.killJobs();
     this.#retired.add(runner);
+    this.#dismissRetired();
   }
 
-  async #remove(name: string): Promise<void> {
+  /** On another directory it is another watch: the old one records its running jobs where they belong. */
+  async #replace(name: string, next: WatchDefinition): Promise<void> {
     const runner = this.#runners.get(name)!;
+    if (runner.scope !== scopeOf(next)) return this.#retire(name);
     this.#runners.delete(name);
-    if (runner instanceof Services) await runner.endJobs();
-    await runner.stop();
+    await end(runner);
+  }
+
+  /** Services of an earlier run that no configuration names any more would go on for ever. */
+  async #endForgottenServices(): Promise<void> {
+    const { ledger, agent, clock, log } = this.#ports;
+    for (const scope of ledger.openScopes()) {
+      const name = serviceOfScope(scope);
+      const isKnown = [...this.#runners.values(), ...this.#retired].some((runner) => runner.scope === scope);
+      if (name === undefined || isKnown) continue;
+      const submissions = ledger.open(scope);
+      log.warn({ watch: name }, `service ${name} is in no configuration any more; ending its jobs`);
+      await agent.kill(submissions.map((submission) => submission.jobId));
+      ledger.record(submissions, clock.now());
+    }
   }
 
   #dismissRetired(): void {
@@ -151,4 +172,9 @@ export class Watcher {
       void runner.stop();
     }
   }
+}
+
+async function end(runner: Runner): Promise<void> {
+  if (runner instanceof Services) await runner.endJobs();
+  await runner.stop();
 }

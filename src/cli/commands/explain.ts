@@ -59,13 +59,21 @@ export async function explainCommand(
         2,
       )}\n`,
     );
-  else
-    context.out(
-      explained
-        .map(({ explanation, attempts }) => describe(explanation, attempts, context.clock.now()))
-        .join('\n'),
-    );
+  else context.out(describeAll(explained, context.clock.now()));
   return exitCodes.ok;
+}
+
+/** Watches that have nothing to do with the file are one line. */
+function describeAll(
+  explained: readonly { explanation: Explanation; attempts: readonly Attempt[] }[],
+  now: number,
+): string {
+  const concerned = explained.filter(({ explanation }) => explanation.isData);
+  const others = explained.filter(({ explanation }) => !explanation.isData);
+  if (concerned.length === 0) return others.map(({ explanation }) => describe(explanation, [], now)).join('');
+  const blocks = concerned.map(({ explanation, attempts }) => describe(explanation, attempts, now));
+  const names = others.map(({ explanation }) => printable(explanation.watch)).join(', ');
+  return blocks.join('\n') + (others.length === 0 ? '' : `\nnot data of ${names}\n`);
 }
 
 function relativeTo(watch: WatchDefinition, file: string): string | undefined {

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import type { ResolvedConfig } from '../../config/load.js';
+import type { WatchDefinition } from '../../config/schema.js';
 import { describeError } from '../../lib/errors.js';
 import { inspect, type Inspection } from '../../watch/inspect.js';
-import { Ledger } from '../../watch/ledger.js';
+import { Ledger, scopeOf, type Submission } from '../../watch/ledger.js';
 import type { ConfigurationSource } from '../configuration.js';
 import type { Context } from '../context.js';
 import { stateDirectory } from '../state-directory.js';
@@ -17,7 +18,7 @@ export async function inspectAll(
   const inspections: Inspection[] = [];
   for (const watch of config.watches) {
     if (watch.lists.length === 0) continue;
-    inspections.push(await inspect(watch, ledger?.open(watch.name) ?? [], context.clock));
+    inspections.push(await inspect(watch, openOf(ledger, watch, context), context.clock));
   }
   ledger?.close();
   for (const { watch, troubles, observer } of inspections) {
@@ -30,6 +31,22 @@ export async function inspectAll(
       context.err(`meeseeks-watch: ${watch.name}: ${watch.path!} does not exist yet\n`);
   }
   return inspections;
+}
+
+/** Reading takes room on the disk, too: without it running jobs are not known, and all else is. */
+function openOf(
+  ledger: Pick<Ledger, 'open'> | undefined,
+  watch: WatchDefinition,
+  context: Context,
+): Submission[] {
+  try {
+    return ledger?.open(scopeOf(watch)) ?? [];
+  } catch (error) {
+    context.err(
+      `meeseeks-watch: ${watch.name}: running jobs are not known: cannot read the ledger: ${describeError(error)}\n`,
+    );
+    return [];
+  }
 }
 
 function peekLedger(path: string, context: Context): Pick<Ledger, 'open' | 'close'> | undefined {

@@ -1,4 +1,5 @@
 import type { ResolvedConfig } from '../../config/load.js';
+import type { WatchDefinition } from '../../config/schema.js';
 import { printable } from '../../lib/text.js';
 import { describeAction } from '../../watch/explain.js';
 import type { Inspection } from '../../watch/inspect.js';
@@ -17,7 +18,10 @@ export async function planCommand(
 ): Promise<number> {
   const inspections = await inspectAll(config, source, context);
   if (json) context.out(`${JSON.stringify(inspections.map(toJson), null, 2)}\n`);
-  else for (const inspection of inspections) context.out(describe(inspection, context.clock.now()));
+  else {
+    for (const inspection of inspections) context.out(describe(inspection, context.clock.now()));
+    for (const watch of config.watches) if (watch.lists.length === 0) context.out(describeService(watch));
+  }
   return exitCodes.ok;
 }
 
@@ -66,6 +70,9 @@ function describe({ watch, plan }: Inspection, now: number): string {
   if (plan.actions.length === 0) lines.push('  nothing to submit');
   return `${lines.join('\n')}\n`;
 }
+
+const describeService = (watch: WatchDefinition): string =>
+  `${printable(watch.name)}  keeps its jobs running, ${watch.count} ${watch.count === 1 ? 'copy' : 'copies'} of each of ${watch.steps.length}; it looks at no files\n`;
 
 const describeWaiting = ({ rule, detail, until }: Waiting, now: number): string =>
   `waits [${rule}] ${detail}${until === undefined ? '' : `, ${moment(until, now)}`}`;

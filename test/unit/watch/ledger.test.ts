@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => ledger.close());
 
-const attempt = { watch: 'w', step: 0, path: 'x', identity: identityWith(), attempt: 1 };
+const attempt = { scope: 'w', watch: 'w', step: 0, path: 'x', identity: identityWith(), attempt: 1 };
 const prepare = (over: Partial<typeof attempt> = {}, id?: string): Submission =>
   ledger.prepare({ ...attempt, ...over }, id, false);
 const reopen = (): void => {
@@ -39,12 +39,12 @@ describe('an intent', () => {
   });
 
   it('is of its watch only', () => {
-    const [one, two] = [prepare(), prepare({ watch: 'v' })];
+    const [one, two] = [prepare(), prepare({ scope: 'v' })];
     ledger.intend([one, two], NOW);
     expect(ledger.open('w')).toEqual([one]);
-    expect(ledger.openWatches().toSorted()).toEqual(['v', 'w']);
+    expect(ledger.openScopes().toSorted()).toEqual(['v', 'w']);
     ledger.record([two], NOW);
-    expect(ledger.openWatches()).toEqual(['w']);
+    expect(ledger.openScopes()).toEqual(['w']);
   });
 
   it('made again keeps its key, so that the agent knows it', () => {
@@ -99,7 +99,7 @@ describe('a recorded result', () => {
 
   it('concerns its own step, path and watch only', () => {
     complete();
-    for (const over of [{ step: 1 }, { path: 'y' }, { watch: 'v' }]) expect(prepare(over).generation).toBe(0);
+    for (const over of [{ step: 1 }, { path: 'y' }, { scope: 'v' }]) expect(prepare(over).generation).toBe(0);
     expect(prepare().generation).toBe(1);
   });
 });
