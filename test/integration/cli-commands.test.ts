@@ -269,8 +269,8 @@ describe('status', () => {
       files: [scene.config],
       watches: [{ name: 'w', path: scene.data, files: 3, done: 2, running: 0 }],
     });
-    const { watches } = status as { watches: [{ nextRetry: number; waiting: number }] };
-    expect(watches[0].waiting).toBe(1);
+    const { watches } = status as { watches: [{ nextRetry: number; failed: number }] };
+    expect(watches[0].failed).toBe(1);
     expect(watches[0].nextRetry).toBeGreaterThan(Date.now());
     const text = await scene.run('status', scene.config);
     expect(text.code).toBe(0);

@@ -6,12 +6,12 @@ const FIRST_LOOK_MS = 10;
 const LONGEST_PAUSE_MS = 250;
 
 /**
- * Ends all processes of a run: SIGTERM once to each, SIGKILL when the grace is over, and calls `gone` when
- * none is left. Its leader may end long before that.
+ * Ends all processes of a run: SIGTERM once to those that are there, so that what a clean-up handler starts is left
+ * alone, SIGKILL to all when the grace is over, and calls `gone` when none is left. Its leader may end long before that.
  */
 export class Killer {
   private readonly known = new Map<number, string>();
-  private readonly termed = new Set<string>();
+  private asked = false;
   private readonly deadline: number;
   private pause = FIRST_LOOK_MS;
   private cancel: () => void = () => undefined;
@@ -42,16 +42,12 @@ export class Killer {
     }
     for (const member of members) this.known.set(member.pid, member.birth);
     const late = this.clock.now() >= this.deadline;
-    this.signal(late ? members : this.notYetAsked(members), late ? 'SIGKILL' : 'SIGTERM');
+    if (late) this.signal(members, 'SIGKILL');
+    else if (!this.asked) this.signal(members, 'SIGTERM');
+    this.asked = true;
     const wait = late ? this.pause : Math.min(this.pause, Math.max(this.deadline - this.clock.now(), 1));
     this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
     this.cancel = this.clock.after(wait, () => this.look());
-  }
-
-  private notYetAsked(members: readonly ProcessStat[]): ProcessStat[] {
-    const fresh = members.filter((m) => !this.termed.has(`${m.pid} ${m.birth}`));
-    for (const m of fresh) this.termed.add(`${m.pid} ${m.birth}`);
-    return fresh;
   }
 
   /** The group at once, so that a shell and its child get the signal together; then those who left the group. */
