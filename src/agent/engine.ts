@@ -15,6 +15,8 @@ export interface EngineParts {
   readonly store: Pick<Store, 'list' | 'get' | 'write' | 'nextSeq'>;
   readonly spool: Spool;
   readonly executor: Executor;
+  /** the environment that was taken out of a record */
+  readonly env?: (record: JobRecord) => JobRecord['spec']['env'];
   /** may call back into the engine */
   readonly changed: (record: JobRecord) => void;
 }
@@ -69,9 +71,15 @@ export class Engine {
     return this.live.get(id) ?? this.parts.store.get(id);
   }
 
+
   /** Jobs that are not finished, and finished ones that are not recorded yet. */
   liveRecords(): JobRecord[] {
     return [...this.live.values()];
+  }
+
+  /** The same without a copy; to be used up before anything changes. */
+  eachLive(): IterableIterator<JobRecord> {
+    return this.live.values();
   }
 
   running(): JobRecord[] {
@@ -84,11 +92,21 @@ export class Engine {
 
   /** Queues jobs. @throws when they cannot be recorded; then nothing has changed */
   accept(records: readonly JobRecord[]): void {
+    this.change(records);
+  }
+
+  /** Records what somebody changed of jobs, whatever their state. @throws like `accept` */
+  change(records: readonly JobRecord[]): void {
     const written = this.parts.store.write(records, this.now());
     for (const record of written) {
       this.unwritten.delete(record.id);
-      this.live.set(record.id, record);
-      this.enqueue(record);
+      if (isFinished(record.state)) {
+        this.scheduler.remove(record.id);
+        this.live.delete(record.id);
+      } else {
+        this.live.set(record.id, record);
+        if (record.state === 'new') this.enqueue(record);
+      }
     }
     this.wake();
     written.forEach(this.parts.changed);
@@ -112,7 +130,7 @@ export class Engine {
   setHold(ids: Iterable<string>, hold: boolean): void {
     const records = Array.from(new Set(ids), (id) => this.live.get(id)).filter((r) => r?.state === 'new');
     const changes = records.map((record) => ({ ...record!, spec: { ...record!.spec, hold } }));
-    if (changes.length > 0) this.accept(changes);
+    if (changes.length > 0) this.change(changes);
   }
 
   setPools(pools: Pools): void {
@@ -204,7 +222,12 @@ export class Engine {
   private settle(record: JobRecord): void {
     if (isFinished(record.state)) this.live.delete(record.id);
     else this.live.set(record.id, record);
-    if (record.state === 'running') this.runs.start(record, this.pools);
+    if (record.state === 'running') this.runs.start(this.complete(record), this.pools);
+  }
+
+  private complete(record: JobRecord): JobRecord {
+    const env = this.parts.env?.(record);
+    return env === undefined ? record : { ...record, spec: { ...record.spec, env } };
   }
 
   private wakeWhenDue(): void {
@@ -219,9 +242,15 @@ export class Engine {
 
   // --- one job
 
-  private enqueue({ id, spec, order, not_before }: JobRecord): void {
-    const { pool, priority = 0, hold = false } = spec;
-    this.scheduler.add({ id, pool, priority, order, hold, notBefore: not_before ?? 0 });
+  private enqueue({ id, spec, order, not_before, submitter }: JobRecord): void {
+    const { pool, priority = 0 } = spec;
+    const hold = spec.hold === true || this.isElsewhere(spec.node);
+    this.scheduler.add({ id, pool, priority, order, hold, submitter, notBefore: not_before ?? 0 });
+  }
+
+  /** Only where jobs wait for nodes that are not there; else the node of a job means nothing. */
+  private isElsewhere(node: string | undefined): boolean {
+    return this.options.unroutable === 'wait' && node !== undefined && node !== this.options.node;
   }
 
   /** The pid is in the spool, too: this needs no write of its own. */

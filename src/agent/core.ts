@@ -1,0 +1,258 @@
+import { chmodSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Executor } from '../executors/executor.js';
+import { ProcessExecutor } from '../executors/process/process-executor.js';
+import type { StopMode } from '../protocol/agent.js';
+import { isFinished } from '../protocol/job.js';
+import type { JobState } from '../protocol/job.js';
+import { admit } from './admission.js';
+import { Engine } from './engine.js';
+import { Forgetter } from './forgetter.js';
+import { lockDirectory } from './lock.js';
+import { graceOf } from './runs.js';
+import { Spool } from './spool.js';
+import { Store } from './store.js';
+import type { Agent, AgentOptions, JobRecord, Pools, Submission } from './types.js';
+
+/** After the grace, SIGKILL needs a moment. */
+const KILL_MARGIN_MS = 5_000;
+
+type Submitted = { readonly record: JobRecord } | { readonly error: string };
+
+/**
+ * The agent in terms of its records; what it is for others (a port, a protocol) is built on it. Calls are durable when
+ * they return, and throw when the disk refuses. Jobs that an agent before it left running are adopted.
+ */
+export class AgentCore {
+  readonly spool: Spool;
+  private readonly store: Store;
+  private readonly executor: Executor;
+  private readonly engine: Engine;
+  private readonly forgetter: Forgetter;
+  private readonly unlock: () => void;
+  private readonly listeners = new Set<(record: JobRecord) => void>();
+  private readonly closeListeners = new Set<() => void>();
+  private stopping: Promise<void> | undefined;
+  private cancelDeadline: () => void = () => undefined;
+  private closed = false;
+  pools: Pools;
+
+  /** @throws AgentLockedError when another agent uses the directory; Error when its state cannot be read */
+  constructor(private readonly options: AgentOptions) {
+    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+    chmodSync(options.directory, 0o700);
+    this.unlock = lockDirectory(options.directory);
+    try {
+      this.store = new Store(options.directory);
+      this.executor = new ProcessExecutor(options.clock);
+    } catch (error) {
+      this.unlock();
+      throw error;
+    }
+    this.pools = options.pools;
+    this.spool = new Spool(options.directory);
+    this.engine = new Engine(
+      options,
+      {
+        store: this.store,
+        spool: this.spool,
+        executor: this.executor,
+        env: (record) => this.store.env(record),
+        changed: (record) => this.publish(record),
+      },
+      options.pools,
+    );
+    this.engine.recover();
+    this.tellRecovery();
+    this.forgetter = new Forgetter(options, this.store, this.spool);
+  }
+
+  private tellRecovery(): void {
+    const { log } = this.options;
+    const running = this.engine.running().map((record) => record.id);
+    if (running.length > 0)
+      log.info({ jobs: running.length, first: running.slice(0, 5) }, 'adopting running jobs');
+    const orphans = this.engine.liveRecords().filter((r) => !Object.hasOwn(this.pools, r.spec.pool));
+    if (orphans.length === 0) return;
+    const pools = [...new Set(orphans.map((record) => record.spec.pool))];
+    log.warn({ pools, jobs: orphans.length }, 'jobs wait for pools that are not configured');
+  }
+
+  /** One result a submission, in order; all that are accepted become durable together. */
+  submit(submissions: readonly Submission[]): Submitted[] {
+    this.mustBeOpen();
+    const now = this.options.clock.now() / 1000;
+    const pools = this.options.unroutable === 'wait' ? 'any' : this.pools;
+    const accepted = new Map<string, JobRecord>();
+    const errors = submissions.map((submission) => {
+      const { id } = submission.spec;
+      const known = accepted.get(id) ?? this.engine.find(id);
+      const admission = admit(submission, known, pools, this.engine.nextOrder(), now);
+      if (admission.kind === 'accept') accepted.set(id, admission.record);
+      return admission.kind === 'refuse' ? admission.error : undefined;
+    });
+    if (accepted.size > 0) this.record('jobs', () => this.engine.accept([...accepted.values()]));
+    return submissions.map(({ spec }, i) => {
+      const error = errors[i];
+      return error === undefined ? { record: this.engine.find(spec.id)! } : { error };
+    });
+  }
+
+  find(id: string): JobRecord | undefined {
+    this.mustBeOpen();
+    return this.engine.find(id);
+  }
+
+  /** All jobs, or those of some states, oldest first within finished and unfinished ones. */
+  list(states?: readonly JobState[]): JobRecord[] {
+    this.mustBeOpen();
+    const records = new Map(this.store.list(states).map((record) => [record.id, record]));
+    for (const record of this.engine.eachLive()) {
+      if (!states || states.includes(record.state)) records.set(record.id, record);
+      else records.delete(record.id);
+    }
+    return [...records.values()];
+  }
+
+  /** Jobs that changed after `seq`. The cost is that of the unfinished jobs, and of the changed ones. */
+  changedSince(seq: number): JobRecord[] {
+    this.mustBeOpen();
+    const records = new Map<string, JobRecord>();
+    for (const record of this.store.finishedSince(seq)) records.set(record.id, record);
+    for (const record of this.engine.eachLive()) {
+      if (record.seq > seq) records.set(record.id, record);
+      else records.delete(record.id);
+    }
+    return [...records.values()];
+  }
+
+  /** The environment a job was submitted with. */
+  env(record: JobRecord): JobRecord['spec']['env'] {
+    return this.store.env(record);
+  }
+
+  kill(ids: Iterable<string>): void {
+    this.mustBeOpen();
+    this.record('the kill', () => this.engine.kill(ids, 'kill'));
+  }
+
+  release(ids: readonly string[]): void {
+    this.mustBeOpen();
+    this.record('the release', () => this.store.release(ids));
+  }
+
+  setHold(ids: readonly string[], hold: boolean): void {
+    this.mustBeOpen();
+    this.record('the change', () => this.engine.setHold(ids, hold));
+  }
+
+  /** Records changed jobs; see changes.ts for what may change. */
+  change(records: readonly JobRecord[]): void {
+    this.mustBeOpen();
+    this.record('the change', () => this.engine.change(records));
+  }
+
+  /** A place at the end of the queue. */
+  nextOrder(): number {
+    return this.engine.nextOrder();
+  }
+
+  onRecord(listener: (record: JobRecord) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Calls back when the agent stops. */
+  onClose(listener: () => void): () => void {
+    this.closeListeners.add(listener);
+    return () => this.closeListeners.delete(listener);
+  }
+
+  setPools(pools: Pools): void {
+    this.mustBeOpen();
+    this.pools = pools;
+    this.engine.setPools(pools);
+  }
+
+  counts(): ReturnType<Agent['counts']> {
+    return this.engine.counts();
+  }
+
+  get runningCount(): number {
+    return this.engine.running().length;
+  }
+
+  /** A second call escalates: leave and kill do not wait for a drain. */
+  async stop(mode: StopMode): Promise<void> {
+    if (this.closed) return;
+    this.engine.drain();
+    if (mode === 'leave') {
+      this.close();
+      return;
+    }
+    if (mode === 'kill') this.killAll();
+    if (this.closed) return;
+    this.stopping ??= this.engine.idle().then(() => this.close());
+    await this.stopping;
+  }
+
+  private killAll(): void {
+    const { log, clock } = this.options;
+    const running = this.engine.running();
+    try {
+      this.engine.kill(
+        running.map((record) => record.id),
+        'kill',
+      );
+    } catch (error) {
+      log.error({ err: error }, 'cannot record the kill; the jobs are left running');
+      this.close();
+      return;
+    }
+    this.cancelDeadline();
+    this.cancelDeadline = clock.after(Math.max(0, ...running.map(graceOf)) + KILL_MARGIN_MS, () => {
+      const jobs = this.engine.running().map((r) => r.id);
+      log.error({ jobs }, 'jobs did not end after SIGKILL; leaving them');
+      this.close();
+    });
+  }
+
+  private close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.cancelDeadline();
+    this.forgetter.stop();
+    this.listeners.clear();
+    this.executor.stop();
+    this.engine.close();
+    this.store.close();
+    this.unlock();
+    for (const listener of this.closeListeners) listener();
+  }
+
+  private publish(record: JobRecord): void {
+    if (isFinished(record.state)) this.options.finished?.(record);
+    for (const listener of this.listeners) {
+      try {
+        listener(record);
+      } catch (error) {
+        this.options.log.error({ err: error, job: record.id }, 'a listener failed');
+      }
+    }
+  }
+
+  private record(what: string, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new Error(`cannot record ${what} in ${join(this.options.directory, 'agent.db')}: ${why}`, {
+        cause: error,
+      });
+    }
+  }
+
+  private mustBeOpen(): void {
+    if (this.closed) throw new Error('the agent is stopped');
+  }
+}
