@@ -62,7 +62,7 @@ export function impossible(spec: SubmitRequest['spec'] | JobRecord['spec']): str
 }
 
 const fresh = (
-  { key, spec, submitter, wire }: Submission,
+  { key, spec, submitter, owner, wire }: Submission,
   existing: JobRecord | undefined,
   order: number,
   now: number,
@@ -81,5 +81,6 @@ const fresh = (
   failures: 0,
   quick: 0,
   submitter,
+  owner,
   wire,
 });

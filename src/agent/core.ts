@@ -114,6 +114,12 @@ export class AgentCore {
     return [...records.values()];
   }
 
+  /** Jobs that are not finished; to be used up before anything changes. */
+  live(): IterableIterator<JobRecord> {
+    this.mustBeOpen();
+    return this.engine.eachLive();
+  }
+
   /** Jobs that changed after `seq`. The cost is that of the unfinished jobs, and of the changed ones. */
   changedSince(seq: number): JobRecord[] {
     this.mustBeOpen();
@@ -152,6 +158,11 @@ export class AgentCore {
     this.record('the change', () => this.engine.change(records));
   }
 
+  /** The number of the latest change. */
+  get lastSeq(): number {
+    return this.store.lastSeq;
+  }
+
   /** A place at the end of the queue. */
   nextOrder(): number {
     return this.engine.nextOrder();
@@ -172,6 +183,11 @@ export class AgentCore {
     this.mustBeOpen();
     this.pools = pools;
     this.engine.setPools(pools);
+  }
+
+  /** @param seconds how long results are kept that were seen */
+  setExpire(seconds: number): void {
+    this.forgetter.setExpire(seconds);
   }
 
   counts(): ReturnType<Agent['counts']> {

@@ -71,7 +71,6 @@ export class Engine {
     return this.live.get(id) ?? this.parts.store.get(id);
   }
 
-
   /** Jobs that are not finished, and finished ones that are not recorded yet. */
   liveRecords(): JobRecord[] {
     return [...this.live.values()];

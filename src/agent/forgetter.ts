@@ -12,6 +12,7 @@ const LONGEST_KEPT_SECONDS = 30 * 86_400;
 export class Forgetter {
   private readonly timer: NodeJS.Timeout;
   private running = false;
+  private expire: number;
   private stopped = false;
 
   constructor(
@@ -19,9 +20,14 @@ export class Forgetter {
     private readonly store: Pick<Store, 'expired' | 'abandoned' | 'remove' | 'pruneEnvs'>,
     private readonly spool: Pick<Spool, 'remove'>,
   ) {
+    this.expire = options.expire;
     const every = Math.min(Math.max(options.expire * 500, 1000), CHECK_MS);
     this.timer = setInterval(() => void this.run(), every).unref();
     void this.run();
+  }
+
+  setExpire(seconds: number): void {
+    this.expire = seconds;
   }
 
   stop(): void {
@@ -33,13 +39,11 @@ export class Forgetter {
     if (this.running) return;
     this.running = true;
     try {
-      const { clock, expire } = this.options;
-      const now = clock.now() / 1000;
+      const { expire } = this;
+      const now = this.options.clock.now() / 1000;
       const removed =
         (await this.forget(() => this.store.expired(now - expire, BATCH))) +
-        (await this.forget(() =>
-          this.store.abandoned(now - Math.max(expire, LONGEST_KEPT_SECONDS), BATCH),
-        ));
+        (await this.forget(() => this.store.abandoned(now - Math.max(expire, LONGEST_KEPT_SECONDS), BATCH)));
       if (removed > 0 && !this.stopped) this.store.pruneEnvs();
     } catch (error) {
       if (!this.stopped)

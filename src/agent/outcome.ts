@@ -30,6 +30,8 @@ export function ended(record: JobRecord, end: RunEnd, now: number): JobRecord {
   const result = describe(record, end);
   const over: JobRecord = {
     ...record,
+    // documented: the count of times it has started
+    start_count: record.start_count - (end.kind === 'start' ? 1 : 0),
     pid: undefined,
     wish: undefined,
     end_ts: Math.max(end.at, record.start_ts ?? end.at),
@@ -133,3 +135,14 @@ const names = new Map(
 );
 
 export const signalName = (signal: number): string => names.get(signal) ?? `signal ${signal}`;
+
+/** A finished job from the start again, as somebody asked. Its counts go on, its tries are all there again. */
+export const restarted = (record: JobRecord, order: number): JobRecord => ({
+  ...withoutResult(record),
+  state: 'new',
+  order,
+  failures: 0,
+  quick: 0,
+  not_before: undefined,
+  wish: undefined,
+});

@@ -52,6 +52,10 @@ export class Store {
     return ++this.seq;
   }
 
+  get lastSeq(): number {
+    return this.seq;
+  }
+
   get(id: string): JobRecord | undefined {
     const row = this.statements.get.get(JSON.stringify(id));
     return row && parse(row.record);

@@ -42,6 +42,7 @@ export interface AgentOptions {
 export interface Submission extends SubmitRequest {
   /** whose turn the job takes, see FairQueue */
   readonly submitter?: string | undefined;
+  readonly owner?: string | undefined;
   readonly wire?: JobRecord['wire'];
 }
 
@@ -93,6 +94,8 @@ export interface JobRecord {
   readonly error?: string | undefined;
   readonly pid?: number | undefined;
   readonly submitter?: string | undefined;
+  /** who submitted it, when that is known for sure */
+  readonly owner?: string | undefined;
   /** name of the environment in the store; `spec.env` is taken out of records that are stored */
   readonly env?: string | undefined;
   /** what a submitter on the wire wrote, where it is not what `spec` says; see server/job-view.ts */

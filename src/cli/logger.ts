@@ -5,6 +5,8 @@ import { printable } from '../lib/text.js';
 export type LogFormat = 'pretty' | 'json' | 'auto';
 
 export interface LoggerOptions {
+  /** of the program; default meeseeks-watch */
+  readonly name?: string;
   readonly level: string;
   readonly format: LogFormat;
   readonly isTerminal: boolean;
@@ -16,10 +18,16 @@ const quietFields =
   'pid,hostname,name,watch,file,step,attempt,job,rc,reason,path,folder,error,jobs,agent,watches,files,directory,added,removed,changed';
 
 /** Structured logs, one JSON object a line; pretty lines for a person at a terminal. */
-export function createLogger({ level, format, isTerminal, write }: LoggerOptions): Logger {
+export function createLogger({
+  name = 'meeseeks-watch',
+  level,
+  format,
+  isTerminal,
+  write,
+}: LoggerOptions): Logger {
   const isPretty = format === 'pretty' || (format === 'auto' && isTerminal);
   return pino(
-    { level, base: { name: 'meeseeks-watch', pid: process.pid }, timestamp: stdTimeFunctions.isoTime },
+    { level, base: { name, pid: process.pid }, timestamp: stdTimeFunctions.isoTime },
     { write: isPretty ? prettyWriter(level, isTerminal, write) : write },
   );
 }

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { AgentLockedError } from '../agent/agent.js';
 import { load, formatProblem, type ResolvedConfig } from '../config/load.js';
 import { describeError, UserError } from '../lib/errors.js';
-import type { AgentPort, StopMode } from '../protocol/agent.js';
+import type { AgentPort } from '../protocol/agent.js';
 import { Ledger } from '../watch/ledger.js';
 import { Watcher } from '../watch/watcher.js';
 import { countErrors, type ConfigurationSource } from './configuration.js';
 import { exitCodes, type Context } from './context.js';
 import { serveControl } from './control.js';
 import { createEmbeddedAgent } from './embedded.js';
+import { StopRequests, type Stop } from './stop-requests.js';
 import type { Log } from '../lib/log.js';
 import type { Progress } from './progress.js';
 
@@ -28,8 +29,6 @@ const STANDBY_POLL_MS = 1000;
 const PRUNE_EVERY_MS = 3_600_000;
 /** the agent may keep a result this much longer than `expire`; the ledger must remember at least as long */
 const LEDGER_FACTOR = 2;
-
-type Stop = { readonly mode: StopMode; readonly signal: string };
 
 /**
  * The service from start to stop: agent, ledger, watches, control socket; stopped in reverse order.
@@ -279,58 +278,4 @@ async function reloadOnce(
     { added, removed, changed },
     `reloaded: ${parts.length === 0 ? 'no watch changed' : parts.map(([what, names]) => `${what} ${names.join(', ')}`).join('; ')}`,
   );
-}
-
-/** Signals as a queue of wishes: SIGTERM leaves jobs running, the first Ctrl-C drains, the second kills; on_stop changes the first. */
-class StopRequests {
-  readonly #waiting: ((stop: Stop) => void)[] = [];
-  readonly #pending: Stop[] = [];
-  readonly #off: (() => void)[];
-  #count = 0;
-
-  constructor(
-    private readonly context: Context,
-    private readonly onStop: StopMode | undefined,
-  ) {
-    this.#off = [
-      context.onSignal('SIGINT', () => this.#request('SIGINT')),
-      context.onSignal('SIGTERM', () => this.#request('SIGTERM')),
-    ];
-  }
-
-  next(): Promise<Stop> {
-    const stop = this.#pending.shift();
-    return stop !== undefined ? Promise.resolve(stop) : new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  /** True when a stop was asked for within `ms`; it is consumed. */
-  async within(ms: number): Promise<boolean> {
-    if (this.#pending.length > 0) return true;
-    return new Promise((resolve) => {
-      const cancel = this.context.clock.after(ms, () => {
-        this.#waiting.splice(this.#waiting.indexOf(listener), 1);
-        resolve(false);
-      });
-      const listener = (): void => {
-        cancel();
-        resolve(true);
-      };
-      this.#waiting.push(listener);
-    });
-  }
-
-  dispose(): void {
-    for (const off of this.#off) off();
-  }
-
-  #request(signal: 'SIGINT' | 'SIGTERM'): void {
-    const first = this.onStop ?? (signal === 'SIGINT' ? 'drain' : 'leave');
-    const stop: Stop = {
-      mode: this.#count++ === 0 ? first : 'kill',
-      signal: signal === 'SIGINT' ? 'Ctrl-C' : signal,
-    };
-    const waiting = this.#waiting.splice(0);
-    if (waiting.length === 0) this.#pending.push(stop);
-    for (const resolve of waiting) resolve(stop);
-  }
 }
