@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Executor } from '../executors/executor.js';
 import { ProcessExecutor } from '../executors/process/process-executor.js';
 import type { StopMode } from '../protocol/agent.js';
-import { isFinished } from '../protocol/job.js';
+import { isFinished, jobStates } from '../protocol/job.js';
 import type { JobState } from '../protocol/job.js';
 import { admit } from './admission.js';
 import { Engine } from './engine.js';
@@ -72,10 +72,13 @@ export class AgentCore {
     const running = this.engine.running().map((record) => record.id);
     if (running.length > 0)
       log.info({ jobs: running.length, first: running.slice(0, 5) }, 'adopting running jobs');
-    const orphans = this.engine.liveRecords().filter((r) => !Object.hasOwn(this.pools, r.spec.pool));
+    const orphans = Object.entries(this.engine.counts()).filter(
+      ([pool, { queued, running: used }]) => queued + used > 0 && !Object.hasOwn(this.pools, pool),
+    );
     if (orphans.length === 0) return;
-    const pools = [...new Set(orphans.map((record) => record.spec.pool))];
-    log.warn({ pools, jobs: orphans.length }, 'jobs wait for pools that are not configured');
+    const pools = orphans.map(([pool]) => pool);
+    const jobs = orphans.reduce((sum, [, { queued, running: used }]) => sum + queued + used, 0);
+    log.warn({ pools, jobs }, 'jobs wait for pools that are not configured');
   }
 
   /** One result a submission, in order; all that are accepted become durable together. */
@@ -103,33 +106,26 @@ export class AgentCore {
     return this.engine.find(id);
   }
 
-  /** All jobs, or those of some states, oldest first within finished and unfinished ones. */
-  list(states?: readonly JobState[]): JobRecord[] {
+  /** Jobs of some states, or of any, for which `wanted` is true. */
+  list(
+    states: readonly JobState[] = jobStates,
+    wanted: (record: JobRecord) => boolean = () => true,
+  ): JobRecord[] {
     this.mustBeOpen();
-    const records = new Map(this.store.list(states).map((record) => [record.id, record]));
-    for (const record of this.engine.eachLive()) {
-      if (!states || states.includes(record.state)) records.set(record.id, record);
-      else records.delete(record.id);
-    }
-    return [...records.values()];
+    const live = this.engine.liveRecords();
+    const found = this.store.select(states, (record) => !live.has(record.id) && wanted(record));
+    for (const record of live.values())
+      if (states.includes(record.state) && wanted(record)) found.push(record);
+    return found.sort((a, b) => a.order - b.order);
   }
 
-  /** Jobs that are not finished; to be used up before anything changes. */
-  live(): IterableIterator<JobRecord> {
-    this.mustBeOpen();
-    return this.engine.eachLive();
-  }
-
-  /** Jobs that changed after `seq`. The cost is that of the unfinished jobs, and of the changed ones. */
+  /** Jobs that changed after `seq`; the cost is theirs and that of the running ones. */
   changedSince(seq: number): JobRecord[] {
     this.mustBeOpen();
-    const records = new Map<string, JobRecord>();
-    for (const record of this.store.finishedSince(seq)) records.set(record.id, record);
-    for (const record of this.engine.eachLive()) {
-      if (record.seq > seq) records.set(record.id, record);
-      else records.delete(record.id);
-    }
-    return [...records.values()];
+    const live = this.engine.liveRecords();
+    const found = this.store.since(seq).filter((record) => !live.has(record.id));
+    for (const record of live.values()) if (record.seq > seq) found.push(record);
+    return found;
   }
 
   /** The environment a job was submitted with. */

@@ -26,7 +26,7 @@ export interface EngineParts {
  * it happen: a start is durable before the executor hears of it, an end before anybody else does.
  */
 export class Engine {
-  /** jobs that are not finished, and finished ones whose result is not on disk yet */
+  /** jobs that run, and those whose last change is not on disk yet; all others are only there */
   private readonly live = new Map<string, JobRecord>();
   private readonly unwritten = new Map<string, JobRecord>();
   private readonly scheduler: Scheduler;
@@ -55,11 +55,11 @@ export class Engine {
   /** Takes over what the agent before this one left: queues the queued, adopts the running. */
   recover(): void {
     for (const record of this.parts.store.list(['new', 'running'])) {
-      this.live.set(record.id, record);
       this.lastOrder = Math.max(this.lastOrder, record.order);
       if (record.state === 'new') {
         this.enqueue(record);
       } else {
+        this.live.set(record.id, record);
         this.scheduler.started(record.id, record.spec.pool);
         this.runs.adopt(record, this.pools);
       }
@@ -71,18 +71,13 @@ export class Engine {
     return this.live.get(id) ?? this.parts.store.get(id);
   }
 
-  /** Jobs that are not finished, and finished ones that are not recorded yet. */
-  liveRecords(): JobRecord[] {
-    return [...this.live.values()];
-  }
-
-  /** The same without a copy; to be used up before anything changes. */
-  eachLive(): IterableIterator<JobRecord> {
-    return this.live.values();
+  /** What is not on disk as it is: the running jobs, and results that are not recorded yet. */
+  liveRecords(): ReadonlyMap<string, JobRecord> {
+    return this.live;
   }
 
   running(): JobRecord[] {
-    return this.liveRecords().filter((record) => record.state === 'running');
+    return [...this.live.values()].filter((record) => record.state === 'running');
   }
 
   nextOrder(): number {
@@ -99,13 +94,10 @@ export class Engine {
     const written = this.parts.store.write(records, this.now());
     for (const record of written) {
       this.unwritten.delete(record.id);
-      if (isFinished(record.state)) {
-        this.scheduler.remove(record.id);
-        this.live.delete(record.id);
-      } else {
-        this.live.set(record.id, record);
-        if (record.state === 'new') this.enqueue(record);
-      }
+      if (record.state === 'running') this.live.set(record.id, record);
+      else this.live.delete(record.id);
+      if (record.state === 'new') this.enqueue(record);
+      else if (isFinished(record.state)) this.scheduler.remove(record.id);
     }
     this.wake();
     written.forEach(this.parts.changed);
@@ -115,7 +107,7 @@ export class Engine {
   kill(ids: Iterable<string>, reason: 'kill' | 'timeout'): void {
     const changes: JobRecord[] = [];
     for (const id of new Set(ids)) {
-      const record = this.live.get(id);
+      const record = this.find(id);
       if (record?.state === 'new' && reason === 'kill') changes.push(killedBeforeStart(record, this.now()));
       if (record?.state === 'running' && record.wish !== 'kill') changes.push({ ...record, wish: reason });
     }
@@ -127,7 +119,7 @@ export class Engine {
   }
 
   setHold(ids: Iterable<string>, hold: boolean): void {
-    const records = Array.from(new Set(ids), (id) => this.live.get(id)).filter((r) => r?.state === 'new');
+    const records = Array.from(new Set(ids), (id) => this.find(id)).filter((r) => r?.state === 'new');
     const changes = records.map((record) => ({ ...record!, spec: { ...record!.spec, hold } }));
     if (changes.length > 0) this.change(changes);
   }
@@ -198,14 +190,14 @@ export class Engine {
     if (!this.starting) return [];
     const now = this.now();
     const { epoch } = this.parts.executor;
-    return this.scheduler.take(now, STARTS_A_TURN).map((id) => started(this.live.get(id)!, now, epoch));
+    return this.scheduler.take(now, STARTS_A_TURN).map((id) => started(this.find(id)!, now, epoch));
   }
 
   /** Disk full or worse: results wait in memory (and in the spool), nothing new starts, and it is tried again. */
   private postpone(starts: readonly JobRecord[], error: unknown): void {
     for (const { id } of starts) {
       this.scheduler.ended(id);
-      this.enqueue(this.live.get(id)!);
+      this.enqueue(this.find(id)!);
     }
     this.writePause = Math.min(Math.max(this.writePause * 2, 500), LONGEST_WRITE_PAUSE_MS);
     const fields = { err: error, results: this.unwritten.size, starts: starts.length };
@@ -219,9 +211,12 @@ export class Engine {
   }
 
   private settle(record: JobRecord): void {
-    if (isFinished(record.state)) this.live.delete(record.id);
-    else this.live.set(record.id, record);
-    if (record.state === 'running') this.runs.start(this.complete(record), this.pools);
+    if (record.state !== 'running') {
+      this.live.delete(record.id);
+      return;
+    }
+    this.live.set(record.id, record);
+    this.runs.start(this.complete(record), this.pools);
   }
 
   private complete(record: JobRecord): JobRecord {

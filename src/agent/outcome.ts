@@ -30,8 +30,6 @@ export function ended(record: JobRecord, end: RunEnd, now: number): JobRecord {
   const result = describe(record, end);
   const over: JobRecord = {
     ...record,
-    // documented: the count of times it has started
-    start_count: record.start_count - (end.kind === 'start' ? 1 : 0),
     pid: undefined,
     wish: undefined,
     end_ts: Math.max(end.at, record.start_ts ?? end.at),

@@ -87,9 +87,20 @@ export class Store {
     return text === undefined ? undefined : (JSON.parse(text) as Record<string, string>);
   }
 
-  /** Finished jobs that changed after `seq`, in that order. */
-  finishedSince(seq: number): JobRecord[] {
+  /** Jobs that changed after `seq`, in that order. */
+  since(seq: number): JobRecord[] {
     return this.statements.since.all(seq).map((row) => parse(row.record));
+  }
+
+  /** Jobs for which `wanted` is true; the others cost no memory. It must not use the store. */
+  select(states: readonly JobState[], wanted: (record: JobRecord) => boolean): JobRecord[] {
+    const found: JobRecord[] = [];
+    for (const state of states)
+      for (const row of this.statements.byState.iterate(state)) {
+        const record = parse(row.record);
+        if (wanted(record)) found.push(record);
+      }
+    return found;
   }
 
   list(states: readonly JobState[] = jobStates): JobRecord[] {
@@ -199,7 +210,7 @@ const SECOND = `
   ALTER TABLE jobs ADD COLUMN seq INTEGER;
   ALTER TABLE jobs ADD COLUMN env TEXT;
   UPDATE jobs SET seq = json_extract(record, '$.seq');
-  CREATE INDEX jobs_seq ON jobs (seq) WHERE end_ts IS NOT NULL;
+  CREATE INDEX jobs_seq ON jobs (seq);
   CREATE INDEX jobs_end ON jobs (end_ts) WHERE end_ts IS NOT NULL;
   CREATE INDEX jobs_env ON jobs (env) WHERE env IS NOT NULL;
   PRAGMA user_version = ${VERSION};
@@ -224,9 +235,7 @@ const prepare = (db: Database.Database) => ({
   pruneEnvs: db.prepare<[]>(
     'DELETE FROM envs WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.env = envs.name)',
   ),
-  since: db.prepare<[number], Row>(
-    'SELECT record FROM jobs WHERE end_ts IS NOT NULL AND seq > ? ORDER BY seq',
-  ),
+  since: db.prepare<[number], Row>('SELECT record FROM jobs WHERE seq > ? ORDER BY seq'),
   abandoned: db.prepare<[number, number], Row>(
     'SELECT record FROM jobs WHERE end_ts IS NOT NULL AND end_ts <= ? ORDER BY end_ts LIMIT ?',
   ),

@@ -53,7 +53,8 @@ export function jobView(record: JobRecord, context: ViewContext, options: ViewOp
     node,
     submit_node: node,
     state: wireState(record),
-    start_count: record.start_count,
+    // a job that could not be started has not started
+    start_count: record.start_count - (record.reason === 'start' ? 1 : 0),
     fail_count: record.fail_count,
     ...specView(record, options),
     ts: record.ts,
@@ -96,7 +97,7 @@ function addRun(job: WireJob, record: JobRecord, { protocol }: ViewOptions): voi
   for (const name of ['end_ts', 'rc', 'signal', 'reason'] as const)
     if (record[name] !== undefined) job[name] = record[name];
   // documented: "error details if job did not spawn or exit"
-  const isOddEnd = record.reason !== 'exit' && record.reason !== 'signal' && record.reason !== 'kill';
+  const isOddEnd = record.reason === undefined || record.reason === 'start' || record.reason === 'lost';
   if (record.error !== undefined && (protocol === 2 || isOddEnd)) job['error'] = record.error;
 }
 

@@ -47,7 +47,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       spool: core.spool,
     }),
   };
-  const left = Array.from(core.live()).filter(({ spec }) => spec.pool === CONFIG_POOL);
+  const left = core.list(['new'], ({ spec }) => spec.pool === CONFIG_POOL);
   for (const { id } of left) applyConfigJob(id, service);
   const listening = await listenAll(service, current(), token);
   return {

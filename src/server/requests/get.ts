@@ -1,6 +1,8 @@
 import type { JobRecord } from '../../agent/types.js';
 import type { WireFilter } from '../../protocol/wire.js';
 import { wireFilter } from '../../protocol/wire.js';
+import { jobStates } from '../../protocol/job.js';
+import type { JobState } from '../../protocol/job.js';
 import { parseArgument } from '../errors.js';
 import { matcher } from '../filter.js';
 import { show } from '../service.js';
@@ -15,19 +17,26 @@ export function parseFilter(argument: unknown, what: string): WireFilter {
   return parseArgument(wireFilter, isIds ? { ids: argument } : argument, what);
 }
 
-/** The jobs a filter means, in the order of their submission. */
+/** The jobs a filter means, in the order of their submission; looks at as few as it can. */
 export function select(filter: WireFilter, service: Service): JobRecord[] {
+  const { core } = service;
+  const { ids, seq, state } = filter;
   const matches = matcher(filter, service.view());
-  return candidates(filter, service).filter(matches);
+  if (ids !== undefined)
+    return [...new Set(ids)]
+      .map((id) => core.find(id))
+      .filter((record) => record !== undefined)
+      .filter(matches);
+  if (seq !== undefined) return core.changedSince(seq).filter(matches);
+  return core.list(statesOf(state), matches);
 }
 
-/** As few jobs as the filter lets us look at. */
-function candidates({ ids, seq, ...others }: WireFilter, { core }: Service): JobRecord[] {
-  if (ids !== undefined)
-    return [...new Set(ids)].map((id) => core.find(id)).filter((record) => record !== undefined);
-  if (seq !== undefined) return core.changedSince(seq);
-  if (others['state'] === 'running' || others['state'] === 'new') return [...core.live()];
-  return core.list();
+/** The states worth looking at: a job that is being killed still runs. */
+function statesOf(state: unknown): JobState[] | undefined {
+  const wanted = Array.isArray(state) ? state : [state];
+  const known = jobStates.filter((one) => wanted.includes(one));
+  if (known.length !== wanted.length) return undefined;
+  return known.includes('killed') ? [...new Set([...known, 'running' as const])] : known;
 }
 
 /** `get`: the jobs of a filter, by id. */

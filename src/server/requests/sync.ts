@@ -1,7 +1,7 @@
 import type { JobRecord } from '../../agent/types.js';
 import { LONGEST_ID, wireSubmit } from '../../protocol/wire.js';
 import { RequestError } from '../errors.js';
-import { NO_KEY } from '../job-view.js';
+import { ANONYMOUS, NO_KEY } from '../job-view.js';
 import { isMapping } from '../json.js';
 import { isFinished } from '../../protocol/job.js';
 import type { Call, Handler } from '../service.js';
@@ -37,7 +37,7 @@ function syncOne(id: string, raw: unknown, call: Call): boolean {
       spec: { ...spec, id, pool, args: spec.args!, ...place },
       submitter: submitter ?? spec.tags?.[0] ?? call.session.peer,
       owner: call.session.owner,
-      wire: Object.keys(wire).length > 0 ? wire : undefined,
+      wire: typeof raw['id'] === 'string' ? wire : { [ANONYMOUS]: true, ...wire },
     },
   ]);
   return result !== undefined && 'record' in result;
