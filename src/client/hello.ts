@@ -1,5 +1,5 @@
 import { dial } from './dial.js';
-import { ClientError } from './errors.js';
+import { asClientError, ClientError } from './errors.js';
 import { Link, type Answer } from './link.js';
 import type { Endpoint } from './options.js';
 
@@ -29,10 +29,24 @@ export async function openLink(
     return { link, greeting: greetingOf(answer ?? {}, endpoint) };
   } catch (error) {
     link.close();
-    throw error;
+    throw explained(asClientError(error), endpoint);
   } finally {
     signal?.removeEventListener('abort', abort);
   }
+}
+
+/** Why an agent breaks off at the first line: it is about TLS, as a rule. */
+function explained(error: ClientError, { name, tls }: Endpoint): ClientError {
+  if (error.code !== 'closed') return error;
+  if (/certificate required/.test(error.message))
+    return new ClientError('refused', `${name} wants a certificate of ours; give ssl.cert= and ssl.key=`);
+  if (/alert|SSL routines/.test(error.message))
+    return new ClientError(
+      'refused',
+      `${name} does not accept our certificate; check ssl.cert= and ssl.key=`,
+    );
+  const hint = tls === undefined ? '; does it expect TLS (ssl.ca=)?' : '';
+  return new ClientError('closed', `${error.message} before it said anything${hint}`);
 }
 
 function greetingOf(answer: Answer, { name }: Endpoint): Greeting {

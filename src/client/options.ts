@@ -24,6 +24,10 @@ export interface SslOptions {
   readonly check_hostname?: boolean;
   /** CERT_NONE (0): any certificate will do, which is only for tests */
   readonly verify_mode?: string | number;
+  /** the same */
+  readonly cert_reqs?: string | number;
+  /** `TLSv1_3` for nothing older; default TLSv1_2 */
+  readonly minimum_version?: string;
 }
 
 /** Where the agent is, and how patient to be with it. */
@@ -35,6 +39,8 @@ export interface ConnectOptions {
   /** TLS; `true` for the certificates the system trusts */
   readonly ssl?: SslOptions | boolean;
   readonly token?: string;
+  /** file with the token */
+  readonly token_file?: string;
   /** seconds to connect, and seconds without a byte of an awaited answer; default 10 */
   readonly timeout?: number;
   /** seconds between polls of an agent that cannot push changes; default 1 */
@@ -74,7 +80,7 @@ export function endpointOf(options: ConnectOptions): Endpoint {
     name,
     where: path === undefined ? { host: address, port } : { path },
     tls: tlsOptions(options.ssl, address),
-    token: options.token,
+    token: options.token ?? tokenIn(options.token_file),
     timeout: (options.timeout ?? 10) * 1000,
     maxAnswer: options.maxAnswer ?? 256 * MiB,
   };
@@ -88,7 +94,7 @@ function socketPath(address: string): string | undefined {
 function tlsOptions(ssl: SslOptions | boolean | undefined, address: string): TlsSocketOptions | undefined {
   if (ssl === undefined || ssl === false) return undefined;
   const settings = ssl === true ? {} : ssl;
-  const verify = String(settings.verify_mode ?? 'CERT_REQUIRED').toUpperCase();
+  const verify = String(settings.verify_mode ?? settings.cert_reqs ?? 'CERT_REQUIRED').toUpperCase();
   const servername = settings.servername ?? settings.server_hostname;
   return {
     ...file('ca', settings.ca ?? settings.cafile),
@@ -98,7 +104,7 @@ function tlsOptions(ssl: SslOptions | boolean | undefined, address: string): Tls
     ...(settings.ciphers === undefined ? {} : { ciphers: settings.ciphers }),
     ...serverName(servername ?? address),
     rejectUnauthorized: !['0', 'FALSE', 'CERT_NONE', 'NONE'].includes(verify),
-    minVersion: 'TLSv1.2',
+    minVersion: settings.minimum_version === 'TLSv1_3' ? 'TLSv1.3' : 'TLSv1.2',
     ...(settings.check_hostname === false ? { checkServerIdentity: () => undefined } : {}),
   };
 }
@@ -107,11 +113,18 @@ function tlsOptions(ssl: SslOptions | boolean | undefined, address: string): Tls
 const serverName = (name: string): TlsSocketOptions =>
   /^[\d.]+$|[:/]/.test(name) ? {} : { servername: name };
 
+function tokenIn(path: string | undefined): string | undefined {
+  return path === undefined ? undefined : read('token_file', path).toString('utf8').trim();
+}
+
 function file(setting: 'ca' | 'cert' | 'key', path: string | undefined): TlsSocketOptions {
-  if (path === undefined) return {};
+  return path === undefined ? {} : { [setting]: read(`ssl.${setting}`, path) };
+}
+
+function read(setting: string, path: string): Buffer {
   try {
-    return { [setting]: readFileSync(path) };
+    return readFileSync(path);
   } catch (error) {
-    throw new ClientError('options', `ssl.${setting}: cannot read ${path}: ${describeError(error)}`);
+    throw new ClientError('options', `${setting}: cannot read ${path}: ${describeError(error)}`);
   }
 }

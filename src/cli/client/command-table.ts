@@ -39,7 +39,7 @@ export const commands: readonly Command[] = [
   },
   { names: ['nodes'], summary: 'full status of all nodes', run: nodesCommand },
   { names: ['pools'], summary: 'free slots of all pools', run: poolsCommand },
-  { names: ['conf'], summary: 'print or change the configuration of an agent', run: configCommand },
+  { names: ['conf'], summary: 'print or change an agent’s configuration', run: configCommand },
   { names: ['wait'], summary: 'wait for jobs, exit as they did', run: waitCommand },
   {
     names: ['logs'],

@@ -3,7 +3,7 @@ import { manual, overviewEnd } from './help-texts.js';
 
 /** The overview. */
 export function overview(): string {
-  const rows = commands.map(({ names, summary }) => `  ${names.join('|').padEnd(16)} ${summary}`);
+  const rows = commands.map(({ names, summary }) => `  ${names.join('|').padEnd(10)} ${summary}`);
   return [
     'Submits jobs to a meeseeks agent, and shows, changes, follows and kills them.',
     '',

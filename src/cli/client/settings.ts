@@ -14,7 +14,9 @@ const kinds: Readonly<Record<string, 'text' | 'number'>> = {
   port: 'number',
   refresh: 'number',
   timeout: 'number',
+  patience: 'number',
   token: 'text',
+  token_file: 'text',
 };
 const sslKeys = [
   'ca',
@@ -29,12 +31,14 @@ const sslKeys = [
   'server_hostname',
   'check_hostname',
   'verify_mode',
+  'cert_reqs',
+  'minimum_version',
 ] as const;
 
 export const settingNames = [...Object.keys(kinds), 'file', ...sslKeys.map((key) => `ssl.${key}`)];
 
 /**
- * The client's options: MEESEEKS_CONF, then the files named by `file=`, then the command line; later ones win.
+ * The client's options: MEESEEKS_CONF, then the command line; later ones win, and a file counts where it is named.
  * @throws UserError
  */
 export function clientSettings(
@@ -43,9 +47,10 @@ export function clientSettings(
   cwd: string,
 ): ConnectOptions {
   const all = [...(environment ?? '').split(/\s+/).filter((word) => word !== ''), ...words].map(splitWord);
-  const files = all.filter(([key]) => key === 'file').map(([, value]) => fromFile(value, cwd));
-  const given = all.filter(([key]) => key !== 'file');
-  return optionsOf([...files.flatMap(flat), ...given]);
+  const expanded = all.map(([key, value]): [string, unknown][] =>
+    key === 'file' ? flat(fromFile(value, cwd)) : [[key, value]],
+  );
+  return optionsOf(expanded.flat());
 }
 
 function splitWord(word: string): [key: string, value: string] {

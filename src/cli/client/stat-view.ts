@@ -55,7 +55,7 @@ function nodeLine({ name, node }: NodeStat): string {
 function poolLines(pool: PoolStat, depth: number, options: ViewOptions, widths: Widths): string[] {
   const { elements } = options;
   const inner = elements.pools ? depth + 1 : depth;
-  const where = elements.nodes || elements.pools ? '' : `${poolName(pool)}  `;
+  const where = elements.nodes || elements.pools ? '' : `${poolName(pool).padEnd(widths.where)}  `;
   return [
     ...(elements.pools ? [INDENT.repeat(depth) + poolLine(pool)] : []),
     ...(elements.jobs
@@ -80,16 +80,19 @@ function totals(total: number, counts: Counts): string {
 }
 
 interface Widths {
+  /** pool@node */
+  readonly where: number;
   readonly id: number;
   readonly flags: number;
   readonly state: number;
 }
 
 function columnsOf(stat: Stat): Widths {
-  const jobs = [...shownJobs(stat.nodes)];
+  const jobs = [...poolsShown(stat.nodes)].flatMap((pool) => pool.jobs);
   const widest = (text: (job: Job) => string, least: number): number =>
     jobs.reduce((most, job) => Math.max(most, text(job).length), least);
   return {
+    where: Math.max(0, ...[...poolsShown(stat.nodes)].map((pool) => poolName(pool).length)),
     id: Math.min(
       widest((job) => printable(job.id), 4),
       WIDEST_ID,
@@ -99,10 +102,10 @@ function columnsOf(stat: Stat): Widths {
   };
 }
 
-function* shownJobs(nodes: readonly NodeStat[]): Generator<Job> {
+function* poolsShown(nodes: readonly NodeStat[]): Generator<PoolStat> {
   for (const node of nodes) {
-    for (const pool of node.pools) yield* pool.jobs;
-    yield* shownJobs(node.below);
+    yield* node.pools.filter((pool) => pool.jobs.length > 0);
+    yield* poolsShown(node.below);
   }
 }
 

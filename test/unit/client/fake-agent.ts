@@ -13,6 +13,8 @@ interface FakeOptions {
   readonly line?: (line: string, socket: Socket) => boolean;
   readonly path?: string;
   readonly port?: number;
+  /** where the sequence numbers go on after a restart */
+  readonly seq?: number;
 }
 
 /** An agent that speaks the recorded lines and runs nothing: tests say what happens to its jobs. */
@@ -23,7 +25,7 @@ export class FakeAgent {
   /** requests in each line */
   readonly lineSizes: number[] = [];
   connections = 0;
-  #seq = 0;
+  #seq: number;
   readonly #sockets = new Set<Socket>();
   readonly #watchers = new Map<Socket, number>();
   readonly #waiters = new Set<() => void>();
@@ -32,6 +34,7 @@ export class FakeAgent {
     readonly options: FakeOptions,
     private readonly server: Server,
   ) {
+    this.#seq = options.seq ?? 0;
     server.on('connection', (socket) => this.#serve(socket));
   }
 
