@@ -1,14 +1,15 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAgentClient } from '../../src/client/agent-client.js';
 import { connect } from '../../src/client/client.js';
 import type { Client } from '../../src/client/api.js';
 import type { Job } from '../../src/protocol/job.js';
-import { clientProgram, makeCertificates, RealBox } from '../unit/client/real-box.js';
+import { makeCertificates } from '../support/certificates.js';
+import { clientProgram, dist, RealBox } from '../unit/client/real-box.js';
 
 interface Ran {
   readonly code: number;
@@ -170,6 +171,19 @@ describe('meeseeks-client with meeseeks-box', () => {
     expect(seen.at(-1)).toBe('done');
   });
 
+  it('is what docs/client.md says', async () => {
+    const page = readFileSync(new URL('../../docs/client.md', import.meta.url), 'utf8');
+    const example = /```ts\n(.*?)```/s.exec(page)![1]!.replace('13700', String(box.port));
+    mkdirSync(join(box.directory, 'node_modules'));
+    symlinkSync(dirname(dist), join(box.directory, 'node_modules/meeseeks'));
+    writeFileSync(join(box.directory, 'example.mjs'), example);
+    const { code, stdout, stderr } = await program([], {}, join(box.directory, 'example.mjs'));
+    expect([code, stderr]).toEqual([0, '']);
+    const said = new Set(stdout.trim().split('
+').filter((line) => line !== '' && line !== 'new'));
+    expect([...said]).toEqual(['failed 3', 'hello', 'running', 'killed']);
+  });
+
   it('submits to all nodes of a pattern', async () => {
     const jobs = await agent.submitToAll({ pool: 'q1', node: '*', args: ['true'] });
     expect(jobs.map((job) => job.node)).toEqual(['n1']);
@@ -231,14 +245,13 @@ describe('other ways to the box', () => {
 
   it('TLS with certificates on both sides', async () => {
     const box = new RealBox();
-    makeCertificates(box.directory);
-    const at = (name: string): string => join(box.directory, name);
+    const { ca, server, client } = makeCertificates(box.directory);
     await box.start(
-      `listen.ssl.certfile=${at('server.pem')}`,
-      `listen.ssl.keyfile=${at('server.key')}`,
-      `listen.ssl.cafile=${at('ca.pem')}`,
+      `listen.ssl.certfile=${server.certfile}`,
+      `listen.ssl.keyfile=${server.keyfile}`,
+      `listen.ssl.cafile=${ca}`,
     );
-    const ssl = { ca: at('ca.pem'), cert: at('client.pem'), key: at('client.key') };
+    const ssl = { ca, cert: client.certfile, key: client.keyfile };
     const agent = await connect({ address: 'localhost', port: box.port, ssl });
     expect(await agent.wait((await agent.submit({ pool: 'q1', args: ['true'] })).id)).toMatchObject({
       state: 'done',

@@ -1,4 +1,4 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -75,50 +75,5 @@ export class RealBox {
     agent.close();
     await this.stop();
     rmSync(this.directory, { recursive: true, force: true });
-  }
-}
-
-/** Certificates of an authority, of a server called localhost, and of a client, in `directory`. */
-export function makeCertificates(directory: string): void {
-  const openssl = (...args: string[]): void => {
-    execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
-  };
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  openssl(
-    'req',
-    '-x509',
-    ...key,
-    '-keyout',
-    'ca.key',
-    '-out',
-    'ca.pem',
-    '-subj',
-    '/CN=test authority',
-    '-days',
-    '2',
-  );
-  for (const name of ['server', 'client']) {
-    const subject = name === 'server' ? '/CN=localhost' : '/CN=client';
-    openssl(
-      'req',
-      '-x509',
-      ...key,
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.pem`,
-      '-subj',
-      subject,
-      '-days',
-      '2',
-      '-CA',
-      'ca.pem',
-      '-CAkey',
-      'ca.key',
-      '-addext',
-      'subjectAltName=DNS:localhost,IP:127.0.0.1',
-      '-addext',
-      'basicConstraints=CA:FALSE',
-    );
   }
 }
