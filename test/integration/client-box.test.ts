@@ -179,8 +179,12 @@ describe('meeseeks-client with meeseeks-box', () => {
     writeFileSync(join(box.directory, 'example.mjs'), example);
     const { code, stdout, stderr } = await program([], {}, join(box.directory, 'example.mjs'));
     expect([code, stderr]).toEqual([0, '']);
-    const said = new Set(stdout.trim().split('
-').filter((line) => line !== '' && line !== 'new'));
+    const said = new Set(
+      stdout
+        .trim()
+        .split('\n')
+        .filter((line) => line !== '' && line !== 'new'),
+    );
     expect([...said]).toEqual(['failed 3', 'hello', 'running', 'killed']);
   });
 
