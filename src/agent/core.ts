@@ -119,13 +119,22 @@ export class AgentCore {
     return found.sort((a, b) => a.order - b.order);
   }
 
-  /** Jobs that changed after `seq`; the cost is theirs and that of the running ones. */
-  changedSince(seq: number): JobRecord[] {
+  /**
+   * The first `most` or so of the jobs that changed after `seq`, in that order; the cost is theirs and that of the
+   * running ones. `next` is where to go on, absent when that was all.
+   */
+  changedSince(
+    seq: number,
+    most = Number.MAX_SAFE_INTEGER,
+  ): { readonly records: JobRecord[]; readonly next?: number } {
     this.mustBeOpen();
     const live = this.engine.liveRecords();
-    const found = this.store.since(seq).filter((record) => !live.has(record.id));
-    for (const record of live.values()) if (record.seq > seq) found.push(record);
-    return found;
+    const stored = this.store.since(seq, most);
+    const last = stored.length === most ? stored.at(-1)!.seq : Infinity;
+    const records = stored.filter((record) => !live.has(record.id));
+    for (const record of live.values()) if (record.seq > seq && record.seq <= last) records.push(record);
+    records.sort((a, b) => a.seq - b.seq);
+    return last === Infinity ? { records } : { records, next: last };
   }
 
   /** The environment a job was submitted with. */

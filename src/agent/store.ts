@@ -87,9 +87,9 @@ export class Store {
     return text === undefined ? undefined : (JSON.parse(text) as Record<string, string>);
   }
 
-  /** Jobs that changed after `seq`, in that order. */
-  since(seq: number): JobRecord[] {
-    return this.statements.since.all(seq).map((row) => parse(row.record));
+  /** Jobs that changed after `seq`, in that order: the first `most`. */
+  since(seq: number, most: number): JobRecord[] {
+    return this.statements.since.all(seq, most).map((row) => parse(row.record));
   }
 
   /** Jobs for which `wanted` is true; the others cost no memory. It must not use the store. */
@@ -235,7 +235,7 @@ const prepare = (db: Database.Database) => ({
   pruneEnvs: db.prepare<[]>(
     'DELETE FROM envs WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.env = envs.name)',
   ),
-  since: db.prepare<[number], Row>('SELECT record FROM jobs WHERE seq > ? ORDER BY seq'),
+  since: db.prepare<[number, number], Row>('SELECT record FROM jobs WHERE seq > ? ORDER BY seq LIMIT ?'),
   abandoned: db.prepare<[number, number], Row>(
     'SELECT record FROM jobs WHERE end_ts IS NOT NULL AND end_ts <= ? ORDER BY end_ts LIMIT ?',
   ),

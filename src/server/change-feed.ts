@@ -95,12 +95,9 @@ export class ChangeFeed {
   }
 
   private catchUp(since: number): boolean {
-    const missed = this.core
-      .changedSince(since)
-      .filter(this.matches)
-      .sort((a, b) => a.seq - b.seq);
-    const batch = missed.slice(0, BATCH);
-    this.lost = missed.length > BATCH ? batch.at(-1)!.seq : undefined;
+    const { records, next } = this.core.changedSince(since, BATCH);
+    this.lost = next;
+    const batch = records.filter(this.matches);
     return batch.length === 0 || this.send(batch);
   }
 

@@ -51,7 +51,8 @@ function pattern(wanted: unknown): (value: unknown) => boolean {
 /** 1 and true are one and the same on this wire. */
 const plain = (value: unknown): string => {
   if (value === true) return '1';
-  if (value === false || value === undefined || value === null) return '0';
+  if (value === false) return '0';
+  if (value === undefined || value === null) return '';
   return typeof value === 'string' ? value : JSON.stringify(value);
 };
 
@@ -62,9 +63,11 @@ function attribute(record: JobRecord, key: string, context: ViewContext): unknow
   if (record.wire !== undefined && Object.hasOwn(record.wire, key)) return record.wire[key];
   if (key === 'env') return undefined;
   if (Object.hasOwn(record.spec, key)) return record.spec[key as keyof JobRecord['spec']];
+  if (flags.has(key)) return false;
   return publicKeys.has(key) ? record[key as keyof JobRecord] : undefined;
 }
 
+const flags = new Set(['hold', 'restart', 'resubmit']);
 const publicKeys = new Set(
   'id submit_ts start_ts end_ts start_count fail_count rc signal reason error pid key'.split(' '),
 );

@@ -59,7 +59,7 @@ export function jobView(record: JobRecord, context: ViewContext, options: ViewOp
     ...specView(record, options),
     ts: record.ts,
   };
-  const active = isActive(record, context);
+  const active = options.protocol === 2 ? record.state === 'running' : isActive(record, context);
   if (active || record.run > 0 || record.state !== 'new' || options.protocol === 2) job['active'] = active;
   addRun(job, record, options);
   addStreams(job, record, context.spool, options);

@@ -27,7 +27,7 @@ export function select(filter: WireFilter, service: Service): JobRecord[] {
       .map((id) => core.find(id))
       .filter((record) => record !== undefined)
       .filter(matches);
-  if (seq !== undefined) return core.changedSince(seq).filter(matches);
+  if (seq !== undefined) return core.changedSince(seq).records.filter(matches);
   return core.list(statesOf(state), matches);
 }
 
