@@ -8,7 +8,9 @@ import type { Endpoint } from './options.js';
 /** A request on its way. */
 interface Entry {
   readonly name: string;
-  /** the request as JSON */
+  /** the request as JSON, for an agent of protocol 1 */
+  readonly plain: string;
+  /** the same with its options, for newer ones */
   readonly text: string;
   readonly how: RequestStyle;
   /** place in the order of asking, kept when it is sent again */
@@ -23,7 +25,7 @@ export interface RequestStyle {
   readonly repeatable?: boolean;
   /** its answer may be large: it gets a line of its own */
   readonly alone?: boolean;
-  /** sent beside the request; an older agent ignores them */
+  /** sent beside the request to an agent of protocol 2 */
   readonly options?: Readonly<Record<string, unknown>>;
 }
 
@@ -82,9 +84,10 @@ export class Channel {
         new ClientError('busy', `${MOST_WAITING} requests wait already; await some answers`),
       );
     return new Promise((resolve, reject) => {
+      const plain = JSON.stringify({ [name]: argument });
       const { options } = how;
-      const text = JSON.stringify({ [name]: argument, ...(options === undefined ? {} : { options }) });
-      this.#queue.push({ name, text, how, serial: this.#serial++, sent: 0, resolve, reject });
+      const text = options === undefined ? plain : JSON.stringify({ [name]: argument, options });
+      this.#queue.push({ name, plain, text, how, serial: this.#serial++, sent: 0, resolve, reject });
       this.#schedule();
     });
   }
@@ -122,7 +125,8 @@ export class Channel {
   async #send(link: Link, batch: readonly Entry[]): Promise<void> {
     for (const entry of batch) entry.sent++;
     try {
-      const answers = await link.send(batch.map((entry) => entry.text));
+      const isNew = this.lastGreeting.protocol >= 2;
+      const answers = await link.send(batch.map(({ text, plain }) => (isNew ? text : plain)));
       this.#backoff.reset();
       this.#settle(batch, answers);
     } catch (error) {

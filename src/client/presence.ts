@@ -12,7 +12,7 @@ export class Presence {
   away(reason: string): void {
     if (this.#isAway) return;
     this.#isAway = true;
-    this.onStatus?.('away', `${reason}; trying again until it is back`);
+    this.onStatus?.('away', `${reason}; trying again`);
   }
 
   back(): void {

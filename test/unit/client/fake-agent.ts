@@ -116,6 +116,8 @@ export class FakeAgent {
 
   #answer(request: Request, socket: Socket): Request {
     const [name, argument] = Object.entries(request)[0] ?? ['', undefined];
+    if (this.options.protocol === 1 && Object.keys(request).length > 1)
+      return { error: 'the original knows no such options' };
     if (name !== 'hello') this.requests.push(request);
     for (const wake of this.#waiters) wake();
     this.#waiters.clear();
