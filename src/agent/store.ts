@@ -172,6 +172,9 @@ function open(path: string): Database.Database {
     if (!existed) chmodSync(path, 0o600);
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');
+    // ids are random: with 100,000 jobs the pages of their index must stay at hand, and go back to the file seldom
+    db.pragma('cache_size = -16384');
+    db.pragma('wal_autocheckpoint = 4000');
     if (existed && statSync(path).size <= CHECK_BYTES) check(db);
     create(db);
     return db;
