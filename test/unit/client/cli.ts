@@ -17,6 +17,8 @@ export async function client(
     readonly columns?: number;
     readonly onOut?: (text: string) => void;
     readonly cwd?: string;
+    readonly terminal?: boolean;
+    readonly onSignal?: (listener: () => void) => void;
   } = {},
 ): Promise<Ran> {
   const out: Buffer[] = [];
@@ -33,10 +35,13 @@ export async function client(
     outBytes: (bytes) => void out.push(Buffer.from(bytes)),
     errBytes: (bytes) => void err.push(Buffer.from(bytes)),
     isTerminal: false,
-    outIsTerminal: false,
+    outIsTerminal: options.terminal ?? false,
     columns: options.columns ?? 80,
     rows: () => 24,
-    onSignal: () => () => undefined,
+    onSignal: (_, listener) => {
+      options.onSignal?.(listener);
+      return () => undefined;
+    },
   };
   const code = await clientMain(args, options.program ?? 'meeseeks-client', context);
   return { code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() };

@@ -143,6 +143,24 @@ describe.each([2, 1] as const)('meeseeks-client with an agent of protocol %i', (
   });
 });
 
+describe('top on a terminal', () => {
+  it.each([[[]], [['state=running']]])('is redrawn as jobs change, until Ctrl-C (%j)', async (filter) => {
+    agent = await FakeAgent.listen({ protocol: 2 });
+    agent.change('a', { state: 'running', active: true, pool: 'q1', node: 'n1', args: ['x'] });
+    let interrupt = (): void => undefined;
+    const { code, stdout } = await run(['refresh=0.2', 'top', ...filter], {
+      terminal: true,
+      onSignal: (listener) => (interrupt = listener),
+      onOut: (text) => {
+        if (text.includes('1 running')) agent!.change('a', { state: 'done', active: false, rc: 0 });
+        else interrupt();
+      },
+    });
+    expect(code).toBe(0);
+    expect(stdout.split('\u001b[H').at(-1)).toContain(filter.length === 0 ? '1 job: 1 done' : '0 jobs');
+  });
+});
+
 describe('meeseeks-client', () => {
   it('says in one line that nothing is there, with an exit code', async () => {
     agent = await FakeAgent.listen({ protocol: 2 });

@@ -14,6 +14,8 @@ export async function topCommand(call: Call): Promise<number> {
   const { context } = call;
   const view = viewOf(call);
   const seconds = Math.max(call.refresh ?? REFRESH, 0.2);
+  // what no longer matches is not told: a filter asks anew each time
+  const isFiltered = Object.keys(view.filter).length > 0;
   const jobs = new Map<string, Job>();
   const load = async (): Promise<void> => {
     const all = await client.list(view.filter);
@@ -26,7 +28,7 @@ export async function topCommand(call: Call): Promise<number> {
   const interrupted = new Promise<void>((resolve) => context.onSignal('SIGINT', resolve));
   try {
     for (let round = 0; ; round++) {
-      if (round % Math.ceil(FRESH_EVERY / seconds) === 0) await load();
+      if (isFiltered || round % Math.ceil(FRESH_EVERY / seconds) === 0) await load();
       const [nodes, pools] = await Promise.all([client.nodes(), client.pools()]);
       const limit = Math.max(context.rows() - 4 - Object.keys(nodes).length - Object.keys(pools).length, 5);
       const stat = statFrom(nodes, pools, [...jobs.values()], {
