@@ -1,7 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { isFinished, jobSpec } from '../protocol/job.js';
 import type { SubmitRequest } from '../protocol/agent.js';
-import type { JobRecord, Pools } from './types.js';
+import type { JobRecord, Pools, Submission } from './types.js';
 
 export type Admission =
   | { readonly kind: 'known' }
@@ -10,13 +10,14 @@ export type Admission =
 
 /**
  * What a submission does, given the job of that id, if any. Pure.
+ * @param pools the pools there are, or `any`: jobs wait for a pool that is not there
  * @param order place in the queue for a job that is accepted
  * @param now seconds
  */
 export function admit(
-  request: SubmitRequest,
+  request: Submission,
   existing: JobRecord | undefined,
-  pools: Pools,
+  pools: Pools | 'any',
   order: number,
   now: number,
 ): Admission {
@@ -30,7 +31,7 @@ export function admit(
   const { id } = request.spec;
   if (id === undefined || typeof request.key !== 'string' || request.key === '')
     return refuse('a job needs an id and a key');
-  if (!Object.hasOwn(pools, spec.pool)) return refuse(unknownPool(spec.pool, pools));
+  if (pools !== 'any' && !Object.hasOwn(pools, spec.pool)) return refuse(unknownPool(spec.pool, pools));
   const problem = impossible(spec);
   if (problem !== undefined) return refuse(problem);
   if (existing && !isFinished(existing.state))
@@ -47,8 +48,8 @@ function unknownPool(pool: string, pools: Pools): string {
   return `unknown pool ${JSON.stringify(pool)}; known: ${names.length > 0 ? names.join(', ') : 'none'}`;
 }
 
-/** What no process can be started with. */
-function impossible(spec: SubmitRequest['spec'] | JobRecord['spec']): string | undefined {
+/** What no process can be started with; undefined: nothing is wrong. */
+export function impossible(spec: SubmitRequest['spec'] | JobRecord['spec']): string | undefined {
   if (spec.args[0] === '') return 'args: the executable is empty';
   const variables = Object.entries(spec.env ?? {});
   const texts = [...spec.args, ...variables.flat(), spec.cwd, spec.stdin, spec.stdout, spec.stderr];
@@ -61,7 +62,7 @@ function impossible(spec: SubmitRequest['spec'] | JobRecord['spec']): string | u
 }
 
 const fresh = (
-  { key, spec }: SubmitRequest,
+  { key, spec, submitter, owner, wire }: Submission,
   existing: JobRecord | undefined,
   order: number,
   now: number,
@@ -79,4 +80,7 @@ const fresh = (
   fail_count: 0,
   failures: 0,
   quick: 0,
+  submitter,
+  owner,
+  wire,
 });

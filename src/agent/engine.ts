@@ -16,6 +16,8 @@ export interface EngineParts {
   readonly store: Pick<Store, 'list' | 'get' | 'write' | 'nextSeq'>;
   readonly spool: Spool;
   readonly executor: Executor;
+  /** the environment that was taken out of a record */
+  readonly env?: (record: JobRecord) => JobRecord['spec']['env'];
   /** may call back into the engine */
   readonly changed: (record: JobRecord) => void;
 }
@@ -25,7 +27,7 @@ export interface EngineParts {
  * it happen: a start is durable before the executor hears of it, an end before anybody else does.
  */
 export class Engine {
-  /** jobs that are not finished, and finished ones whose result is not on disk yet */
+  /** jobs that run, and those whose last change is not on disk yet; all others are only there */
   private readonly live = new Map<string, JobRecord>();
   private readonly unwritten = new Map<string, JobRecord>();
   private readonly scheduler: Scheduler;
@@ -55,11 +57,11 @@ export class Engine {
   /** Takes over what the agent before this one left: queues the queued, adopts the running. */
   recover(): void {
     for (const record of this.parts.store.list(['new', 'running'])) {
-      this.live.set(record.id, record);
       this.lastOrder = Math.max(this.lastOrder, record.order);
       if (record.state === 'new') {
         this.enqueue(record);
       } else {
+        this.live.set(record.id, record);
         this.scheduler.started(record.id, record.spec.pool);
         this.runs.adopt(record, this.pools);
       }
@@ -71,13 +73,13 @@ export class Engine {
     return this.live.get(id) ?? this.parts.store.get(id);
   }
 
-  /** Jobs that are not finished, and finished ones that are not recorded yet. */
-  liveRecords(): JobRecord[] {
-    return [...this.live.values()];
+  /** What is not on disk as it is: the running jobs, and results that are not recorded yet. */
+  liveRecords(): ReadonlyMap<string, JobRecord> {
+    return this.live;
   }
 
   running(): JobRecord[] {
-    return this.liveRecords().filter((record) => record.state === 'running');
+    return [...this.live.values()].filter((record) => record.state === 'running');
   }
 
   nextOrder(): number {
@@ -86,11 +88,18 @@ export class Engine {
 
   /** Queues jobs. @throws when they cannot be recorded; then nothing has changed */
   accept(records: readonly JobRecord[]): void {
+    this.change(records);
+  }
+
+  /** Records what somebody changed of jobs, whatever their state. @throws like `accept` */
+  change(records: readonly JobRecord[]): void {
     const written = this.parts.store.write(records, this.now());
     for (const record of written) {
       this.unwritten.delete(record.id);
-      this.live.set(record.id, record);
-      this.enqueue(record);
+      if (record.state === 'running') this.live.set(record.id, record);
+      else this.live.delete(record.id);
+      if (record.state === 'new') this.enqueue(record);
+      else if (isFinished(record.state)) this.scheduler.remove(record.id);
     }
     this.wake();
     written.forEach(this.parts.changed);
@@ -100,7 +109,7 @@ export class Engine {
   kill(ids: Iterable<string>, reason: 'kill' | 'timeout'): void {
     const changes: JobRecord[] = [];
     for (const id of new Set(ids)) {
-      const record = this.live.get(id);
+      const record = this.find(id);
       if (record?.state === 'new' && reason === 'kill') changes.push(killedBeforeStart(record, this.now()));
       if (record?.state === 'running' && record.wish !== 'kill') changes.push({ ...record, wish: reason });
     }
@@ -112,9 +121,9 @@ export class Engine {
   }
 
   setHold(ids: Iterable<string>, hold: boolean): void {
-    const records = Array.from(new Set(ids), (id) => this.live.get(id)).filter((r) => r?.state === 'new');
+    const records = Array.from(new Set(ids), (id) => this.find(id)).filter((r) => r?.state === 'new');
     const changes = records.map((record) => ({ ...record!, spec: { ...record!.spec, hold } }));
-    if (changes.length > 0) this.accept(changes);
+    if (changes.length > 0) this.change(changes);
   }
 
   setPools(pools: Pools): void {
@@ -183,14 +192,14 @@ export class Engine {
     if (!this.starting) return [];
     const now = this.now();
     const { epoch } = this.parts.executor;
-    return this.scheduler.take(now, STARTS_A_TURN).map((id) => started(this.live.get(id)!, now, epoch));
+    return this.scheduler.take(now, STARTS_A_TURN).map((id) => started(this.find(id)!, now, epoch));
   }
 
   /** Disk full or worse: results wait in memory (and in the spool), nothing new starts, and it is tried again. */
   private postpone(starts: readonly JobRecord[], error: unknown): void {
     for (const { id } of starts) {
       this.scheduler.ended(id);
-      this.enqueue(this.live.get(id)!);
+      this.enqueue(this.find(id)!);
     }
     this.writePause = Math.min(Math.max(this.writePause * 2, 500), LONGEST_WRITE_PAUSE_MS);
     if (!this.writeTrouble) {
@@ -209,9 +218,17 @@ export class Engine {
   }
 
   private settle(record: JobRecord): void {
-    if (isFinished(record.state)) this.live.delete(record.id);
-    else this.live.set(record.id, record);
-    if (record.state === 'running') this.runs.start(record, this.pools);
+    if (record.state !== 'running') {
+      this.live.delete(record.id);
+      return;
+    }
+    this.live.set(record.id, record);
+    this.runs.start(this.complete(record), this.pools);
+  }
+
+  private complete(record: JobRecord): JobRecord {
+    const env = this.parts.env?.(record);
+    return env === undefined ? record : { ...record, spec: { ...record.spec, env } };
   }
 
   private wakeWhenDue(): void {
@@ -226,9 +243,15 @@ export class Engine {
 
   // --- one job
 
-  private enqueue({ id, spec, order, not_before }: JobRecord): void {
-    const { pool, priority = 0, hold = false } = spec;
-    this.scheduler.add({ id, pool, priority, order, hold, notBefore: not_before ?? 0 });
+  private enqueue({ id, spec, order, not_before, submitter }: JobRecord): void {
+    const { pool, priority = 0 } = spec;
+    const hold = spec.hold === true || this.isElsewhere(spec.node);
+    this.scheduler.add({ id, pool, priority, order, hold, submitter, notBefore: not_before ?? 0 });
+  }
+
+  /** Only where jobs wait for nodes that are not there; else the node of a job means nothing. */
+  private isElsewhere(node: string | undefined): boolean {
+    return this.options.unroutable === 'wait' && node !== undefined && node !== this.options.node;
   }
 
   /** The pid is in the spool, too: this needs no write of its own. */

@@ -133,3 +133,14 @@ const names = new Map(
 );
 
 export const signalName = (signal: number): string => names.get(signal) ?? `signal ${signal}`;
+
+/** A finished job from the start again, as somebody asked. Its counts go on, its tries are all there again. */
+export const restarted = (record: JobRecord, order: number): JobRecord => ({
+  ...withoutResult(record),
+  state: 'new',
+  order,
+  failures: 0,
+  quick: 0,
+  not_before: undefined,
+  wish: undefined,
+});

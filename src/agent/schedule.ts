@@ -1,4 +1,5 @@
 import type { PoolConfig } from '../config/schema.js';
+import { FairQueue } from './fair-queue.js';
 import { Heap } from './heap.js';
 import type { PoolCounts, Pools } from './types.js';
 
@@ -10,12 +11,14 @@ export interface QueuedJob {
   /** equal priorities start in this order */
   readonly order: number;
   readonly hold: boolean;
+  /** whose turn it takes, see FairQueue */
+  readonly submitter?: string | undefined;
   /** seconds; 0: at once */
   readonly notBefore: number;
 }
 
 interface Queue {
-  readonly ready: Heap<QueuedJob>;
+  readonly ready: FairQueue<QueuedJob>;
   running: number;
   /** jobs of this pool in `queued` */
   waiting: number;
@@ -27,8 +30,7 @@ export function capacity(pool: PoolConfig | undefined, defaultSlots: number): nu
   return pool.slots === 0 ? Infinity : (pool.slots ?? defaultSlots);
 }
 
-export const before = (a: QueuedJob, b: QueuedJob): boolean =>
-  a.priority === b.priority ? a.order < b.order : a.priority > b.priority;
+export { before } from './fair-queue.js';
 
 /** Decides which jobs start now. No I/O, no clock: the time is an argument. */
 export class Scheduler {
@@ -63,14 +65,16 @@ export class Scheduler {
     if (!job) return;
     this.queued.delete(id);
     this.queue(job.pool).waiting--;
+    this.prune(job.pool);
   }
 
   /** The job occupies a slot from now on. */
   started(id: string, pool: string): void {
+    if (!this.running.has(id)) {
+      this.running.set(id, pool);
+      this.queue(pool).running++;
+    }
     this.remove(id);
-    if (this.running.has(id)) return;
-    this.running.set(id, pool);
-    this.queue(pool).running++;
   }
 
   ended(id: string): void {
@@ -78,6 +82,7 @@ export class Scheduler {
     if (pool === undefined) return;
     this.running.delete(id);
     this.queue(pool).running--;
+    this.prune(pool);
   }
 
   /** At most `most` jobs to start now, in order; they count as running when it returns. @param now seconds */
@@ -87,7 +92,10 @@ export class Scheduler {
       if (this.queued.get(due.id) === due) this.queue(due.pool).ready.push(due);
     }
     const starts: string[] = [];
-    for (const [pool, queue] of this.queues) {
+    // pools that are not configured start nothing, and cost nothing, however many there are
+    for (const pool of Object.keys(this.pools)) {
+      const queue = this.queues.get(pool);
+      if (!queue) continue;
       const slots = capacity(this.pools[pool], this.defaultSlots);
       while (queue.running < slots && starts.length < most) {
         const job = this.nextReady(queue);
@@ -124,15 +132,23 @@ export class Scheduler {
   }
 
   private nextReady(queue: Queue): QueuedJob | undefined {
-    for (let job = queue.ready.pop(); job; job = queue.ready.pop())
+    for (let job = queue.ready.pop(); job; job = queue.ready.pop()) {
       if (this.queued.get(job.id) === job) return job;
+      queue.ready.refund(job);
+    }
     return undefined;
+  }
+
+  /** An empty queue goes, with what is left in it of jobs that were removed. */
+  private prune(pool: string): void {
+    const queue = this.queues.get(pool);
+    if (queue?.waiting === 0 && queue.running === 0) this.queues.delete(pool);
   }
 
   private queue(pool: string): Queue {
     let queue = this.queues.get(pool);
     if (!queue) {
-      queue = { ready: new Heap(before), running: 0, waiting: 0 };
+      queue = { ready: new FairQueue(), running: 0, waiting: 0 };
       this.queues.set(pool, queue);
     }
     return queue;

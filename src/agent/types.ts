@@ -1,6 +1,6 @@
 import type { PoolConfig } from '../config/schema.js';
 import type { Clock } from '../lib/clock.js';
-import type { AgentPort } from '../protocol/agent.js';
+import type { AgentPort, SubmitRequest } from '../protocol/agent.js';
 import type { JobReason, JobSpec, JobState } from '../protocol/job.js';
 
 type LogFunction = (fields: Record<string, unknown>, message: string) => void;
@@ -29,6 +29,21 @@ export interface AgentOptions {
   readonly log: Logger;
   /** environment the jobs get */
   readonly env: NodeJS.ProcessEnv;
+  /**
+   * Jobs for a pool that is not configured, or for another node: refused (the default), or queued until there is such
+   * a pool, as a networked agent does.
+   */
+  readonly unroutable?: 'refuse' | 'wait';
+  /** Hears of every job that is finished for good, before it may be forgotten. */
+  readonly finished?: (record: JobRecord) => void;
+}
+
+/** A submission with what only a networked agent knows of it. */
+export interface Submission extends SubmitRequest {
+  /** whose turn the job takes, see FairQueue */
+  readonly submitter?: string | undefined;
+  readonly owner?: string | undefined;
+  readonly wire?: JobRecord['wire'];
 }
 
 export interface PoolCounts {
@@ -78,4 +93,11 @@ export interface JobRecord {
   readonly reason?: JobReason | undefined;
   readonly error?: string | undefined;
   readonly pid?: number | undefined;
+  readonly submitter?: string | undefined;
+  /** who submitted it, when that is known for sure */
+  readonly owner?: string | undefined;
+  /** name of the environment in the store; `spec.env` is taken out of records that are stored */
+  readonly env?: string | undefined;
+  /** what a submitter on the wire wrote, where it is not what `spec` says; see server/job-view.ts */
+  readonly wire?: Readonly<Record<string, unknown>> | undefined;
 }

@@ -5,6 +5,8 @@ import { printable } from '../lib/text.js';
 export type LogFormat = 'pretty' | 'json' | 'auto';
 
 export interface LoggerOptions {
+  /** of the program; default meeseeks-watch */
+  readonly name?: string;
   readonly level: string;
   readonly format: LogFormat;
   readonly isTerminal: boolean;
@@ -12,10 +14,16 @@ export interface LoggerOptions {
 }
 
 /** Structured logs, one JSON object a line; pretty lines for a person at a terminal. */
-export function createLogger({ level, format, isTerminal, write }: LoggerOptions): Logger {
+export function createLogger({
+  name = 'meeseeks-watch',
+  level,
+  format,
+  isTerminal,
+  write,
+}: LoggerOptions): Logger {
   const isPretty = format === 'pretty' || (format === 'auto' && isTerminal);
   return pino(
-    { level, base: { name: 'meeseeks-watch', pid: process.pid }, timestamp: stdTimeFunctions.isoTime },
+    { level, base: { name, pid: process.pid }, timestamp: stdTimeFunctions.isoTime },
     { write: isPretty ? prettyWriter(level, isTerminal, write) : write },
   );
 }

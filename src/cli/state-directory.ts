@@ -18,7 +18,8 @@ export function stateDirectory(
   return join(stateHome(env), safeName(config.name ?? derivedName(config, source)));
 }
 
-function stateHome(env: NodeJS.ProcessEnv): string {
+/** Where state directories are by default. */
+export function stateHome(env: NodeJS.ProcessEnv): string {
   const isRoot = process.getuid?.() === 0;
   const systemd = env['STATE_DIRECTORY'];
   if (systemd !== undefined && systemd !== '') return systemd.split(':')[0]!;
@@ -35,4 +36,5 @@ function derivedName(config: ResolvedConfig, source: ConfigurationSource): strin
   return `watch-${createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 12)}`;
 }
 
-const safeName = (name: string): string => name.replace(/[^\w.-]/g, '_').replace(/^\.+$/, '_');
+/** A name as a file can have it. */
+export const safeName = (name: string): string => name.replace(/[^\w.-]/g, '_').replace(/^\.+$/, '_');

@@ -18,23 +18,24 @@ const typedRoot = z.object({
 
 /**
  * Merges `key.subkey=value` arguments over the files, later ones winning (seeds, "meeseeks-watch"). Keys may carry
- * merge operators: `watch.a.+glob=*.idx`. Bad arguments come back as problems, all of them.
+ * merge operators: `watch.a.+glob=*.idx`. Values are typed by the schema `typed`. Bad arguments come back as problems, all of them.
  */
 export function applyOverrides(
   root: Mapping,
   overrides: readonly string[],
+  typed: z.ZodType = typedRoot,
 ): { root: Mapping; problems: Problem[] } {
   const problems: Problem[] = [];
   let merged = root;
   for (const argument of overrides) {
-    const parsed = parseOverride(argument);
+    const parsed = parseOverride(argument, typed);
     if ('problem' in parsed) problems.push(parsed.problem);
     else merged = mergeMappings(merged, parsed.tree);
   }
   return { root: merged, problems };
 }
 
-function parseOverride(argument: string): { tree: Mapping } | { problem: Problem } {
+function parseOverride(argument: string, typed: z.ZodType): { tree: Mapping } | { problem: Problem } {
   const assignment = splitAssignment(argument);
   if (assignment === undefined) {
     return { problem: errorAt({ file: `${COMMAND_LINE}${argument}` }, [], 'expected key.subkey=value') };
@@ -45,13 +46,18 @@ function parseOverride(argument: string): { tree: Mapping } | { problem: Problem
   if (path.includes(''))
     return problem('a key is empty', 'quote keys that contain dots: watch."a.b".path=/data');
   if (path.includes('__proto__')) return problem('"__proto__" cannot be a key', 'rename it');
-  const value = valueOf(assignment, path, at);
+  const value = valueOf(assignment, path, at, typed);
   return 'kind' in value ? { tree: nest(assignment, value, at) } : { problem: value };
 }
 
-function valueOf({ json, value }: Assignment, path: readonly string[], at: Location): Tree | Problem {
+function valueOf(
+  { json, value }: Assignment,
+  path: readonly string[],
+  at: Location,
+  typed: z.ZodType,
+): Tree | Problem {
   if (json) return jsonValue(value, path, at);
-  return value === '' ? emptyMap(at) : coerce(value, schemasAt(path), at);
+  return value === '' ? emptyMap(at) : coerce(value, schemasAt(path, typed), at);
 }
 
 /** `watch.a.path=/x` as the mapping a file would have; one with a numbered list item has no such form. */
@@ -63,8 +69,8 @@ function nest({ parts }: Assignment, value: Tree, at: Location): Mapping {
   return isMap(nested) ? nested : emptyMap(at);
 }
 
-function schemasAt(path: readonly string[]): z.ZodType[] {
-  let schemas: z.ZodType[] = [typedRoot];
+function schemasAt(path: readonly string[], typed: z.ZodType): z.ZodType[] {
+  let schemas: z.ZodType[] = [typed];
   for (const key of path) schemas = schemas.flatMap((schema) => childSchemas(schema, key));
   return schemas;
 }

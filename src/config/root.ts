@@ -51,7 +51,8 @@ export function rootTrees(root: Mapping, problems: Problem[]): RootTrees {
   return { top, client, pools: poolTrees(sectionOf(root, 'pools', problems), defaults, problems) };
 }
 
-function withDefaults(
+/** A section with those of `defaults` under it that it knows, operators applied. */
+export function withDefaults(
   section: Mapping,
   defaults: Mapping,
   schema: z.ZodObject,
@@ -151,4 +152,5 @@ const levels: Readonly<Record<string, LogLevel>> = {
   critical: 'fatal',
 };
 
-const logLevel = (level: string | number): LogLevel => levels[level] ?? (level as LogLevel);
+/** The level in our words, also from Python's names and numbers. */
+export const logLevel = (level: string | number): LogLevel => levels[level] ?? (level as LogLevel);

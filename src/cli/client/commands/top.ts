@@ -1,0 +1,55 @@
+import type { Job } from '../../../protocol/job.js';
+import { clientExit, type Call } from '../context.js';
+import { renderStat } from '../stat-view.js';
+import { renderOptions, statFrom, viewOf } from './stat.js';
+
+const HOME_AND_CLEAR = '\u001b[H\u001b[2J\u001b[3J';
+const REFRESH = 2;
+/** Everything is asked for again so often: what expired is gone then. */
+const FRESH_EVERY = 30;
+
+/** `top [filter]`: the status, redrawn as it changes, until Ctrl-C. Without a terminal it is drawn once. */
+export async function topCommand(call: Call): Promise<number> {
+  const client = await call.connect();
+  const { context } = call;
+  const view = viewOf(call);
+  const seconds = Math.max(call.refresh ?? REFRESH, 0.2);
+  // what no longer matches is not told: a filter asks anew each time
+  const isFiltered = Object.keys(view.filter).length > 0;
+  const jobs = new Map<string, Job>();
+  const load = async (): Promise<void> => {
+    const all = await client.list(view.filter);
+    jobs.clear();
+    for (const job of all) jobs.set(job.id, job);
+  };
+  const stop = new AbortController();
+  const following = keepUpToDate(client.events(view.filter, stop.signal), jobs);
+  following.catch(() => undefined); // told by the race below
+  const interrupted = new Promise<void>((resolve) => context.onSignal('SIGINT', resolve));
+  try {
+    for (let round = 0; ; round++) {
+      if (isFiltered || round % Math.ceil(FRESH_EVERY / seconds) === 0) await load();
+      const [nodes, pools] = await Promise.all([client.nodes(), client.pools()]);
+      const limit = Math.max(context.rows() - 4 - Object.keys(nodes).length - Object.keys(pools).length, 5);
+      const stat = statFrom(nodes, pools, [...jobs.values()], {
+        ...view,
+        limit: Math.min(view.limit, limit),
+      });
+      const table = renderStat(stat, renderOptions(view, call));
+      const title = `meeseeks ${client.address}  ${new Date(context.clock.now()).toTimeString().slice(0, 8)}\n`;
+      context.out(context.outIsTerminal ? HOME_AND_CLEAR + title + table : title + table);
+      if (!context.outIsTerminal) return clientExit.ok;
+      const tick = new Promise<'tick'>((resolve) =>
+        context.clock.after(seconds * 1000, () => resolve('tick')),
+      );
+      if ((await Promise.race([tick, interrupted, following])) !== 'tick') return clientExit.ok;
+    }
+  } finally {
+    stop.abort();
+    await following.catch(() => undefined);
+  }
+}
+
+async function keepUpToDate(events: AsyncIterable<Job>, jobs: Map<string, Job>): Promise<void> {
+  for await (const job of events) jobs.set(job.id, job);
+}

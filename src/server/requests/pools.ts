@@ -1,0 +1,8 @@
+import type { Handler } from '../service.js';
+import { freeSlots } from './nodes.js';
+
+/** `pools`: the free slots of every pool, by node. */
+export const pools: Handler = (_argument, { service }) =>
+  Object.fromEntries(
+    Object.entries(freeSlots(service)).map(([pool, free]) => [pool, { [service.node]: free }]),
+  );
