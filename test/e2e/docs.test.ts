@@ -206,7 +206,7 @@ describe('the blocks', () => {
     symlinkSync(join(root, 'dist'), join(sandbox, 'work/dist'));
   });
 
-  afterEach(() => rmSync(sandbox, { recursive: true, force: true }));
+  afterEach(() => rmSync(sandbox, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 }));
 
   /** Runs text with `bash -eu`; a watcher that it starts must end by itself. */
   function run(text: string): { status: number | null; output: string } {

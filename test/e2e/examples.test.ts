@@ -44,7 +44,7 @@ beforeEach(() => {
 afterEach(async () => {
   for (const child of running) if (isAlive(child)) child.kill('SIGKILL');
   await until(() => killAll(processesIn(sandbox)) === 0);
-  rmSync(sandbox, { recursive: true, force: true });
+  rmSync(sandbox, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 });
 });
 
 /** Processes that work in the sandbox: ours, whoever their parent is by now. */

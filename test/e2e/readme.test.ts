@@ -25,7 +25,7 @@ afterEach(() => {
   } catch {
     // the whole group has ended, as it should
   }
-  rmSync(clone, { recursive: true, force: true });
+  rmSync(clone, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 });
 });
 
 /** The first command of the README, without the installation that CI has just done. */

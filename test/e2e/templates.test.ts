@@ -53,7 +53,7 @@ afterEach(async () => {
     for (const pid of left) kill(pid);
     return left.length === 0;
   });
-  rmSync(sandbox, { recursive: true, force: true });
+  rmSync(sandbox, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 });
 });
 
 function kill(pid: number): void {

@@ -120,7 +120,7 @@ describe('8 the path comes and goes', () => {
     scene.drop('fails');
     const service = await scene.start();
     await until(() => scene.runs().length >= 2, 'the failing file is rerun');
-    rmSync(scene.data, { recursive: true });
+    rmSync(scene.data, { recursive: true, maxRetries: 20, retryDelay: 10 });
     await sleep(500); // a job that was running then may still end
     const before = scene.runs().length;
     await stays(() => scene.runs().length === before, 'nothing is submitted while it is gone', 1500);

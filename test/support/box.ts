@@ -138,7 +138,7 @@ export class Box {
   async remove(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) await this.restart();
     await this.stop('SIGINT', 'SIGINT');
-    rmSync(this.directory, { recursive: true, force: true });
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 });
   }
 
   private get configFile(): string {
