@@ -46,7 +46,7 @@ async function reference() {
     seen.add(name);
     spawn('/bin/sh', ['-c', script, 'sh', join(root, 'out'), name], { stdio: 'ignore' });
   });
-  console.log(`fs.watch + spawn          ${await drops(root, 'f')}`);
+  console.log(`fs.watch + spawn            ${await drops(root, 'f')}`);
   watcher.close();
 }
 
@@ -63,13 +63,13 @@ async function watcher(processed) {
   ]);
   await until(() => countMarkers(root) >= processed);
   await sleep(1000);
-  const label = `meeseeks, ${processed.toLocaleString('en')} processed`.padEnd(26);
+  const label = `meeseeks, ${processed.toLocaleString('en')} processed`.padEnd(28);
   console.log(`${label}${await drops(root, 'f')}`);
   await sleep(3000);
   const before = cpuSeconds(child.pid);
   await sleep(30_000);
   console.log(
-    `${' '.repeat(26)}idle ${(((cpuSeconds(child.pid) - before) / 30) * 100).toFixed(2)} % of a CPU`,
+    `${' '.repeat(28)}idle ${(((cpuSeconds(child.pid) - before) / 30) * 100).toFixed(2)} % of a CPU`,
   );
   child.kill('SIGTERM');
   await exited;
