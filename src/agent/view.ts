@@ -27,15 +27,20 @@ export function view(record: JobRecord, node: string, spool: Spool, output: bool
   return job;
 }
 
+/** Where the whole stream of a job's last run is: the file its spec named, or the spool file. */
+export function streamPath(record: JobRecord, spool: Spool, stream: 'stdout' | 'stderr'): string {
+  const named = record.spec[stream];
+  return named === undefined
+    ? spool.file(record.id, record.run, stream)
+    : resolve(workingDirectory(record), named);
+}
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 function addStreams(job: Mutable<Job>, record: JobRecord, spool: Spool, output: boolean): void {
   for (const stream of ['stdout', 'stderr'] as const) {
     const named = record.spec[stream];
-    const path =
-      named === undefined
-        ? spool.file(record.id, record.run, stream)
-        : resolve(workingDirectory(record), named);
+    const path = streamPath(record, spool, stream);
     job[`${stream}_path`] = path;
     if (output && named === undefined) job[`${stream}_data`] = tail(path);
   }

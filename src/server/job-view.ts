@@ -1,5 +1,4 @@
-import { resolve } from 'node:path';
-import { workingDirectory } from '../agent/view.js';
+import { streamPath } from '../agent/view.js';
 import { tail } from '../agent/spool.js';
 import type { Spool } from '../agent/spool.js';
 import type { JobRecord, Pools } from '../agent/types.js';
@@ -105,10 +104,7 @@ function addStreams(job: WireJob, record: JobRecord, spool: Spool, { output, pro
   if (record.run === 0) return;
   for (const stream of ['stdout', 'stderr'] as const) {
     const named = record.spec[stream];
-    const path =
-      named === undefined
-        ? spool.file(record.id, record.run, stream)
-        : resolve(workingDirectory(record), named);
+    const path = streamPath(record, spool, stream);
     job[`${stream}_path`] = path;
     if (!output || named !== undefined || !isFinished(record.state)) continue;
     const data = tail(path);

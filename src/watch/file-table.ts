@@ -14,7 +14,7 @@ export interface Seen {
   replaced: boolean;
   overwritten: boolean;
   quietUntil: number;
-  /** set by the last plan: a rescan need not stat a finished file */
+  /** set by the last plan: in a folder that has not changed, a rescan need not stat a finished file */
   finished: Finished | undefined;
   scan: number;
 }

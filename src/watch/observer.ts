@@ -128,7 +128,7 @@ export class Observer {
 
   /**
    * Looks at everything.
-   * @param thorough stat files even where nothing hints at a change (updated watches, no events)
+   * @param thorough stat finished files also in folders that have not changed (updated watches, no events)
    */
   async scan(now: number, thorough: boolean): Promise<void> {
     this.#scan++;
@@ -207,7 +207,7 @@ export class Observer {
     folder: string,
     full: string,
     now: number,
-    options: { first: boolean; thorough: boolean },
+    options: { first: boolean },
   ): Promise<Listed | undefined> {
     const hidden: string[] = [];
     const names: string[] = [];
@@ -237,7 +237,7 @@ export class Observer {
     folder: string,
     names: readonly string[],
     now: number,
-    options: { first: boolean; thorough: boolean },
+    options: { first: boolean },
   ): Promise<Listed> {
     let sliceEnd = performance.now() + SLICE_MS;
     const subfolders: string[] = [];
