@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { isFinished, jobSpec } from '../protocol/job.js';
+import { isPlainSpec } from '../protocol/plain.js';
 import type { SubmitRequest } from '../protocol/agent.js';
 import type { JobRecord, Pools, Submission } from './types.js';
 
@@ -21,14 +22,11 @@ export function admit(
   order: number,
   now: number,
 ): Admission {
-  if (existing?.key === request.key) return { kind: 'known' };
-  const parsed = jobSpec.safeParse(request.spec);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    return refuse(`bad job spec: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`);
-  }
-  const spec = parsed.data;
-  const { id } = request.spec;
+  if (existing !== undefined && existing.key === request.key) return { kind: 'known' };
+  const wrong = malformed(request.spec);
+  if (wrong !== undefined) return refuse(wrong);
+  const { spec } = request;
+  const { id } = spec;
   if (id === undefined || typeof request.key !== 'string' || request.key === '')
     return refuse('a job needs an id and a key');
   if (pools !== 'any' && !Object.hasOwn(pools, spec.pool)) return refuse(unknownPool(spec.pool, pools));
@@ -41,6 +39,12 @@ export function admit(
   return { kind: 'accept', record: fresh(request, existing, order, now) };
 }
 
+function malformed(spec: unknown): string | undefined {
+  if (isPlainSpec(spec)) return undefined;
+  const [issue] = jobSpec.safeParse(spec).error?.issues ?? [];
+  return issue && `bad job spec: ${issue.path.join('.')}: ${issue.message}`;
+}
+
 const refuse = (error: string): Admission => ({ kind: 'refuse', error });
 
 function unknownPool(pool: string, pools: Pools): string {
@@ -51,13 +55,27 @@ function unknownPool(pool: string, pools: Pools): string {
 /** What no process can be started with; undefined: nothing is wrong. */
 export function impossible(spec: SubmitRequest['spec'] | JobRecord['spec']): string | undefined {
   if (spec.args[0] === '') return 'args: the executable is empty';
-  const variables = Object.entries(spec.env ?? {});
-  const texts = [...spec.args, ...variables.flat(), spec.cwd, spec.stdin, spec.stdout, spec.stderr];
-  if (texts.some((text) => text?.includes('\0'))) return 'args, env and paths cannot hold a NUL character';
+  const { env, cwd } = spec;
+  if (spec.args.some(hasNul) || hasNul(cwd)) return NUL;
+  if (hasNul(spec.stdin) || hasNul(spec.stdout) || hasNul(spec.stderr)) return NUL;
+  const problem = env === undefined ? undefined : impossibleEnv(env);
+  if (problem !== undefined) return problem;
+  if (cwd !== undefined && !isAbsolute(cwd)) return `cwd: ${JSON.stringify(cwd)} is not absolute`;
+  return undefined;
+}
+
+const NUL = 'args, env and paths cannot hold a NUL character';
+const hasNul = (text: string | undefined): boolean => text?.includes('\0') === true;
+/** those that cannot change any more, and are fine */
+const checked = new WeakSet<object>();
+
+function impossibleEnv(env: Readonly<Record<string, string>>): string | undefined {
+  if (checked.has(env)) return undefined;
+  const variables = Object.entries(env);
+  if (variables.some(([name, value]) => hasNul(name) || hasNul(value))) return NUL;
   const bad = variables.find(([name]) => name === '' || name.includes('='));
   if (bad) return `env: ${JSON.stringify(bad[0])} is no name of a variable`;
-  if (spec.cwd !== undefined && !isAbsolute(spec.cwd))
-    return `cwd: ${JSON.stringify(spec.cwd)} is not absolute`;
+  if (Object.isFrozen(env)) checked.add(env);
   return undefined;
 }
 
@@ -71,7 +89,7 @@ const fresh = (
   key,
   spec,
   state: 'new',
-  seq: 0,
+  seq: existing?.seq ?? 0,
   ts: now,
   submit_ts: now,
   order,

@@ -15,7 +15,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   const show = (record: JobRecord, output = true): Job => view(record, options.node, core.spool, output);
   return {
     description: `embedded agent on ${options.node}, state in ${options.directory}`,
-    submit: async (requests: readonly SubmitRequest[]) => core.submit(requests).map((r) => answer(r, show)),
+    submit: async (requests: readonly SubmitRequest[]) =>
+      core.submit(requests, 'at once').map((r) => answer(r, show)),
     query: async (ids) => {
       const found = new Map<string, Job>();
       for (const id of ids) {

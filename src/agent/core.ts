@@ -1,5 +1,5 @@
 import { chmodSync } from 'node:fs';
-import { describeError } from '../lib/errors.js';
+import { describeError, hasCode } from '../lib/errors.js';
 import { makeDirectory } from '../lib/make-directory.js';
 import { join } from 'node:path';
 import type { Executor } from '../executors/executor.js';
@@ -14,10 +14,13 @@ import { lockDirectory } from './lock.js';
 import { graceOf } from './runs.js';
 import { Spool } from './spool.js';
 import { Store } from './store.js';
-import type { Agent, AgentOptions, JobRecord, Pools, Submission } from './types.js';
+import type { Agent, AgentOptions, JobCount, JobRecord, Pools, Submission } from './types.js';
 
 /** After the grace, SIGKILL needs a moment. */
 const KILL_MARGIN_MS = 5_000;
+
+/** Hears of a change; `before`: the job as it was, if there was one. */
+export type RecordListener = (record: JobRecord, before: JobRecord | undefined) => void;
 
 type Submitted = { readonly record: JobRecord } | { readonly error: string };
 
@@ -32,8 +35,9 @@ export class AgentCore {
   private readonly engine: Engine;
   private readonly forgetter: Forgetter;
   private readonly unlock: () => void;
-  private readonly listeners = new Set<(record: JobRecord) => void>();
+  private readonly listeners = new Set<RecordListener>();
   private readonly closeListeners = new Set<() => void>();
+  private closingListeners: (() => void)[] = [];
   private stopping: Promise<void> | undefined;
   private cancelDeadline: () => void = () => undefined;
   private closed = false;
@@ -46,7 +50,7 @@ export class AgentCore {
     this.unlock = lockDirectory(options.directory);
     try {
       this.store = new Store(options.directory);
-      this.executor = new ProcessExecutor(options.clock);
+      this.executor = new ProcessExecutor(options.clock, join(options.directory, 'guardians'));
     } catch (error) {
       this.unlock();
       throw error;
@@ -60,7 +64,7 @@ export class AgentCore {
         spool: this.spool,
         executor: this.executor,
         env: (record) => this.store.env(record),
-        changed: (record) => this.publish(record),
+        changed: (record, before) => this.publish(record, before),
       },
       options.pools,
     );
@@ -83,29 +87,43 @@ export class AgentCore {
     log.warn({ pools, jobs }, 'jobs wait for pools that are not configured');
   }
 
-  /** One result a submission, in order; all that are accepted become durable together. */
-  submit(submissions: readonly Submission[]): Submitted[] {
+  /**
+   * One result a submission, in order; all that are accepted become durable together.
+   * @param start whether those that need not wait have started when it returns; else whoever asks in the same turn of the
+   * event loop finds them queued, as with the Python original
+   */
+  submit(submissions: readonly Submission[], start: 'at once' | 'soon' = 'soon'): Submitted[] {
     this.mustBeOpen();
     const now = this.options.clock.now() / 1000;
     const pools = this.options.unroutable === 'wait' ? 'any' : this.pools;
     const accepted = new Map<string, JobRecord>();
     const errors = submissions.map((submission) => {
       const { id } = submission.spec;
-      const known = accepted.get(id) ?? this.engine.find(id);
+      const known = accepted.get(id) ?? (submission.isNewId === true ? undefined : this.engine.find(id));
       const admission = admit(submission, known, pools, this.engine.nextOrder(), now);
       if (admission.kind === 'accept') accepted.set(id, admission.record);
       return admission.kind === 'refuse' ? admission.error : undefined;
     });
-    if (accepted.size > 0) this.record('jobs', () => this.engine.accept([...accepted.values()]));
+    const written = accepted.size === 0 ? [] : this.accept([...accepted.values()], start);
+    for (const record of written) accepted.set(record.id, record);
     return submissions.map(({ spec }, i) => {
       const error = errors[i];
-      return error === undefined ? { record: this.engine.find(spec.id)! } : { error };
+      return error === undefined
+        ? { record: accepted.get(spec.id) ?? this.engine.look(spec.id)! }
+        : { error };
     });
+  }
+
+  private accept(records: readonly JobRecord[], start: 'at once' | 'soon'): JobRecord[] {
+    const { engine } = this;
+    return this.record('jobs', () =>
+      start === 'soon' ? engine.accept(records) : engine.acceptAndStart(records),
+    );
   }
 
   find(id: string): JobRecord | undefined {
     this.mustBeOpen();
-    return this.engine.find(id);
+    return this.engine.look(id);
   }
 
   /** Jobs of some states, or of any, for which `wanted` is true. */
@@ -119,6 +137,27 @@ export class AgentCore {
     for (const record of live.values())
       if (states.includes(record.state) && wanted(record)) found.push(record);
     return found.sort((a, b) => a.order - b.order);
+  }
+
+  /** How many jobs there are, by state, pool and node; an end counts when it is on disk. */
+  tally(): JobCount[] {
+    this.mustBeOpen();
+    return this.store.counts();
+  }
+
+  /** Running jobs, then those that changed last: at most `most` together, all or those that are not finished. */
+  newest(most: number, isActive: boolean): JobRecord[] {
+    this.mustBeOpen();
+    const live = this.engine.liveRecords();
+    const running = [...live.values()].sort((a, b) => b.seq - a.seq);
+    const others = this.store.newest(most + live.size, isActive).filter(({ id }) => !live.has(id));
+    return [...running, ...others].slice(0, most);
+  }
+
+  /** The jobs that wait in a pool. */
+  queuedIn(pool: string): JobRecord[] {
+    this.mustBeOpen();
+    return this.store.queuedIn(pool).filter(({ id }) => this.engine.look(id)?.state === 'new');
   }
 
   /**
@@ -170,14 +209,29 @@ export class AgentCore {
     return this.store.lastSeq;
   }
 
+  /** A number somebody asked to keep with the state, e.g. how far a copy of it is. */
+  mark(name: string): number | undefined {
+    return this.store.mark(name);
+  }
+
+  /** @throws when it cannot be recorded */
+  setMark(name: string, value: number | undefined): void {
+    this.record('a mark', () => this.store.setMark(name, value));
+  }
+
   /** A place at the end of the queue. */
   nextOrder(): number {
     return this.engine.nextOrder();
   }
 
-  onRecord(listener: (record: JobRecord) => void): () => void {
+  onRecord(listener: RecordListener): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
+  }
+
+  /** Calls back once, when nothing more will happen and everything can still be asked. It must not throw. */
+  onClosing(listener: () => void): void {
+    this.closingListeners.push(listener);
   }
 
   /** Calls back when the agent stops. */
@@ -242,6 +296,7 @@ export class AgentCore {
 
   private close(): void {
     if (this.closed) return;
+    for (const listener of this.closingListeners.splice(0)) listener();
     this.closed = true;
     this.cancelDeadline();
     this.forgetter.stop();
@@ -253,25 +308,28 @@ export class AgentCore {
     for (const listener of this.closeListeners) listener();
   }
 
-  private publish(record: JobRecord): void {
-    if (isFinished(record.state)) this.options.finished?.(record);
+  private publish(record: JobRecord, before: JobRecord | undefined): void {
+    const wasFinished = before !== undefined && isFinished(before.state);
+    if (isFinished(record.state) && !wasFinished) this.options.finished?.(record);
     for (const listener of this.listeners) {
       try {
-        listener(record);
+        listener(record, before);
       } catch (error) {
         this.options.log.error({ job: record.id }, `a listener failed: ${describeError(error)}`);
       }
     }
   }
 
-  private record(what: string, action: () => void): void {
+  private record<T>(what: string, action: () => T): T {
     try {
-      action();
+      return action();
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      throw new Error(`cannot record ${what} in ${join(this.options.directory, 'agent.db')}: ${why}`, {
-        cause: error,
-      });
+      const advice = hasCode(error, 'SQLITE_FULL')
+        ? '; nothing was changed: make room there and try again'
+        : '';
+      const path = join(this.options.directory, 'agent.db');
+      throw new Error(`cannot record ${what} in ${path}: ${why}${advice}`, { cause: error });
     }
   }
 

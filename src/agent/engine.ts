@@ -13,13 +13,13 @@ const STARTS_A_TURN = 64;
 const LONGEST_WRITE_PAUSE_MS = 10_000;
 
 export interface EngineParts {
-  readonly store: Pick<Store, 'list' | 'get' | 'write' | 'nextSeq'>;
+  readonly store: Pick<Store, 'list' | 'queued' | 'get' | 'write' | 'nextSeq'>;
   readonly spool: Spool;
   readonly executor: Executor;
   /** the environment that was taken out of a record */
   readonly env?: (record: JobRecord) => JobRecord['spec']['env'];
-  /** may call back into the engine */
-  readonly changed: (record: JobRecord) => void;
+  /** may call back into the engine; `before`: as it was, if there was such a job */
+  readonly changed: (record: JobRecord, before: JobRecord | undefined) => void;
 }
 
 /**
@@ -30,6 +30,8 @@ export class Engine {
   /** jobs that run, and those whose last change is not on disk yet; all others are only there */
   private readonly live = new Map<string, JobRecord>();
   private readonly unwritten = new Map<string, JobRecord>();
+  /** those as they ran, which is what others know of them until then */
+  private readonly ran = new Map<string, JobRecord>();
   private readonly scheduler: Scheduler;
   private readonly runs: Runs;
   private turn: NodeJS.Immediate | undefined;
@@ -56,15 +58,15 @@ export class Engine {
 
   /** Takes over what the agent before this one left: queues the queued, adopts the running. */
   recover(): void {
-    for (const record of this.parts.store.list(['new', 'running'])) {
+    for (const { node, ...job } of this.parts.store.queued()) {
+      this.lastOrder = Math.max(this.lastOrder, job.order);
+      this.scheduler.add({ ...job, hold: job.hold || this.isElsewhere(node) });
+    }
+    for (const record of this.parts.store.list(['running'])) {
       this.lastOrder = Math.max(this.lastOrder, record.order);
-      if (record.state === 'new') {
-        this.enqueue(record);
-      } else {
-        this.live.set(record.id, record);
-        this.scheduler.started(record.id, record.spec.pool);
-        this.runs.adopt(record, this.pools);
-      }
+      this.live.set(record.id, record);
+      this.scheduler.started(record.id, record.spec.pool);
+      this.runs.adopt(record, this.pools);
     }
     this.wake();
   }
@@ -73,9 +75,14 @@ export class Engine {
     return this.live.get(id) ?? this.parts.store.get(id);
   }
 
-  /** What is not on disk as it is: the running jobs, and results that are not recorded yet. */
+  /** What others may know of a job: its end when that is on disk. */
+  look(id: string): JobRecord | undefined {
+    return this.ran.get(id) ?? this.find(id);
+  }
+
+  /** What is not on disk as it is: the running jobs, as others may know them. */
   liveRecords(): ReadonlyMap<string, JobRecord> {
-    return this.live;
+    return this.ran.size === 0 ? this.live : new Map([...this.live, ...this.ran]);
   }
 
   running(): JobRecord[] {
@@ -86,38 +93,72 @@ export class Engine {
     return ++this.lastOrder;
   }
 
-  /** Queues jobs. @throws when they cannot be recorded; then nothing has changed */
-  accept(records: readonly JobRecord[]): void {
-    this.change(records);
+  /** Queues jobs. @returns them as recorded @throws when they cannot be recorded; then nothing has changed */
+  accept(records: readonly JobRecord[]): JobRecord[] {
+    return this.change(records);
   }
 
-  /** Records what somebody changed of jobs, whatever their state. @throws like `accept` */
-  change(records: readonly JobRecord[]): void {
+  /**
+   * Queues jobs. Of those that need not wait, only that they have started is recorded, at once: one write less until
+   * they run. Others hear of both. @returns them as queued @throws like `accept`
+   */
+  acceptAndStart(records: readonly JobRecord[]): JobRecord[] {
+    for (const record of records) this.enqueue(record);
+    try {
+      return this.transact(records);
+    } catch (error) {
+      for (const { id } of records) this.scheduler.remove(id);
+      throw error;
+    } finally {
+      this.wake();
+    }
+  }
+
+  /** Records what somebody changed of jobs, whatever their state. @returns, @throws like `accept` */
+  change(records: readonly JobRecord[]): JobRecord[] {
+    const before = this.known(records);
     const written = this.parts.store.write(records, this.now());
     for (const record of written) {
       this.unwritten.delete(record.id);
+      this.ran.delete(record.id);
       if (record.state === 'running') this.live.set(record.id, record);
       else this.live.delete(record.id);
       if (record.state === 'new') this.enqueue(record);
       else if (isFinished(record.state)) this.scheduler.remove(record.id);
     }
     this.wake();
-    written.forEach(this.parts.changed);
+    this.tell(written, before);
+    return written;
+  }
+
+  /** Jobs as they are before they change. What was never changed was not there: it needs no look into the store. */
+  private known(records: readonly JobRecord[]): (JobRecord | undefined)[] {
+    return records.map((record) => this.before(record));
+  }
+
+  private before({ id, seq }: JobRecord): JobRecord | undefined {
+    return seq === 0 ? undefined : this.find(id);
+  }
+
+  private tell(written: readonly JobRecord[], before: readonly (JobRecord | undefined)[]): void {
+    written.forEach((record, i) => this.parts.changed(record, before[i]));
   }
 
   /** Records the wish that these jobs end, and sees to it. @throws when it cannot be recorded */
   kill(ids: Iterable<string>, reason: 'kill' | 'timeout'): void {
-    const changes: JobRecord[] = [];
-    for (const id of new Set(ids)) {
-      const record = this.find(id);
-      if (record?.state === 'new' && reason === 'kill') changes.push(killedBeforeStart(record, this.now()));
-      if (record?.state === 'running' && record.wish !== 'kill') changes.push({ ...record, wish: reason });
-    }
-    if (changes.length === 0) return;
+    const before = Array.from(new Set(ids), (id) => this.find(id)).filter(
+      (record) =>
+        (record?.state === 'new' && reason === 'kill') ||
+        (record?.state === 'running' && record.wish !== 'kill'),
+    ) as JobRecord[];
+    if (before.length === 0) return;
+    const changes = before.map((record) =>
+      record.state === 'new' ? killedBeforeStart(record, this.now()) : { ...record, wish: reason },
+    );
     const written = this.parts.store.write(changes, this.now());
     written.forEach((record) => this.applyKill(record));
     this.wake();
-    written.forEach(this.parts.changed);
+    this.tell(written, before);
   }
 
   setHold(ids: Iterable<string>, hold: boolean): void {
@@ -170,40 +211,76 @@ export class Engine {
 
   private run(): void {
     this.cancelWake();
-    const starts = this.chooseStarts();
-    let written: JobRecord[];
     try {
-      written = this.parts.store.write([...this.unwritten.values(), ...starts], this.now());
+      this.transact([]);
     } catch (error) {
-      this.postpone(starts, error);
+      this.postpone(error);
       return;
     }
-    this.noteWritable(written.length);
-    this.unwritten.clear();
-    written.forEach((record) => this.settle(record));
-    if (starts.length === STARTS_A_TURN) this.wake();
     this.wakeWhenDue();
-    // last: a listener may do anything, even stop the agent
-    written.forEach(this.parts.changed);
     if (this.scheduler.runningCount === 0 && this.unwritten.size === 0) this.tellIdle();
   }
 
-  private chooseStarts(): JobRecord[] {
+  /**
+   * Records what has ended, what is new, and what starts now, which may be new; then lets it start, and tells of it.
+   * @returns what is new, as queued @throws when that cannot be recorded: then it is as before, with the new ones queued
+   */
+  private transact(accepted: readonly JobRecord[]): JobRecord[] {
+    const fresh = new Map(accepted.map((one) => [one.id, { ...one, seq: this.parts.store.nextSeq() }]));
+    const before = new Map(accepted.map((one) => [one.id, this.before(one)]));
+    const queued = this.chooseStarts(fresh);
+    const starting = new Set(queued.map(({ id }) => id));
+    const ends = [...this.unwritten.values()];
+    const waiting = [...fresh.values()].filter(({ id }) => !starting.has(id));
+    const written = this.writeOrUndo([...ends, ...waiting, ...this.startedNow(queued)], queued);
+    const starts = written.slice(ends.length + waiting.length);
+    const told = starts.map((start, i) => (fresh.has(start.id) ? asQueued(queued[i]!, start) : queued[i]!));
+    const isNew = told
+      .filter(({ id }) => fresh.has(id))
+      .concat(written.slice(ends.length, -starts.length || undefined));
+    const ran = ends.map(({ id }) => this.ran.get(id));
+    this.noteWritable(written.length);
+    this.unwritten.clear();
+    this.ran.clear();
+    written.forEach((record) => this.settle(record));
+    if (starts.length === STARTS_A_TURN) this.wake();
+    // last: a listener may do anything, even stop the agent
+    this.tell(written.slice(0, ends.length), ran);
+    this.tell(
+      isNew,
+      isNew.map(({ id }) => before.get(id)),
+    );
+    this.tell(starts, told);
+    return isNew;
+  }
+
+  private writeOrUndo(records: readonly JobRecord[], starts: readonly JobRecord[]): JobRecord[] {
+    try {
+      return this.parts.store.write(records, this.now());
+    } catch (error) {
+      for (const record of starts) {
+        this.scheduler.ended(record.id);
+        this.enqueue(record);
+      }
+      throw error;
+    }
+  }
+
+  private chooseStarts(fresh: ReadonlyMap<string, JobRecord>): JobRecord[] {
     if (!this.starting) return [];
-    const now = this.now();
+    return this.scheduler.take(this.now(), STARTS_A_TURN).map((id) => fresh.get(id) ?? this.find(id)!);
+  }
+
+  private startedNow(queued: readonly JobRecord[]): JobRecord[] {
     const { epoch } = this.parts.executor;
-    return this.scheduler.take(now, STARTS_A_TURN).map((id) => started(this.find(id)!, now, epoch));
+    return queued.map((record) => started(record, this.now(), epoch));
   }
 
   /** Disk full or worse: results wait in memory (and in the spool), nothing new starts, and it is tried again. */
-  private postpone(starts: readonly JobRecord[], error: unknown): void {
-    for (const { id } of starts) {
-      this.scheduler.ended(id);
-      this.enqueue(this.find(id)!);
-    }
+  private postpone(error: unknown): void {
     this.writePause = Math.min(Math.max(this.writePause * 2, 500), LONGEST_WRITE_PAUSE_MS);
     if (!this.writeTrouble) {
-      const fields = { results: this.unwritten.size, starts: starts.length };
+      const fields = { results: this.unwritten.size };
       const message = `cannot write the state in ${this.options.directory}: ${describeError(error)}; results are kept, trying again until it works`;
       this.options.log.error(fields, message);
     }
@@ -261,7 +338,7 @@ export class Engine {
     try {
       const changed = { ...record, pid, seq: this.parts.store.nextSeq(), ts: this.now() };
       this.live.set(id, changed);
-      this.parts.changed(changed);
+      this.parts.changed(changed, record);
     } catch (error) {
       this.options.log.warn({ job: id }, `cannot note the process id: ${describeError(error)}`);
     }
@@ -274,6 +351,7 @@ export class Engine {
     const next = ended(record, end, this.now());
     this.live.set(id, next);
     this.unwritten.set(id, next);
+    this.ran.set(id, record);
     if (next.state === 'new') this.enqueue(next);
     if (this.writePause === 0) this.wake();
   }
@@ -286,6 +364,7 @@ export class Engine {
       this.scheduler.remove(record.id);
       this.live.delete(record.id);
       this.unwritten.delete(record.id);
+      this.ran.delete(record.id);
     }
   }
 
@@ -293,3 +372,11 @@ export class Engine {
     return this.options.clock.now() / 1000;
   }
 }
+
+/** A job that was queued for no time, as others hear of it. */
+const asQueued = (queued: JobRecord, { ts, env, spec }: JobRecord): JobRecord => ({
+  ...queued,
+  ts,
+  env,
+  spec,
+});

@@ -9,9 +9,26 @@ export interface Queueable {
   readonly submitter?: string | undefined;
 }
 
+/** How the queue sees what is in it. */
+export interface Keys<T> {
+  readonly priority: (job: T) => number;
+  readonly order: (job: T) => number;
+  readonly submitter: (job: T) => string;
+}
+
+const ownKeys: Keys<Queueable> = {
+  priority: (job) => job.priority,
+  order: (job) => job.order,
+  submitter: (job) => job.submitter ?? '',
+};
+
 /** Of one submitter: priority, then first come, first served. */
-export const before = (a: Queueable, b: Queueable): boolean =>
-  a.priority === b.priority ? a.order < b.order : a.priority > b.priority;
+const comesBefore =
+  <T>({ priority, order }: Keys<T>) =>
+  (a: T, b: T): boolean =>
+    (priority(b) - priority(a) || order(a) - order(b)) < 0;
+
+export const before = comesBefore(ownKeys);
 
 interface Lane<T> {
   readonly submitter: string;
@@ -30,27 +47,31 @@ interface Head {
   readonly order: number;
 }
 
-const headBefore = (a: Head, b: Head): boolean => {
-  if (a.priority !== b.priority) return a.priority > b.priority;
-  return a.turn === b.turn ? a.order < b.order : a.turn < b.turn;
-};
+const headBefore = (a: Head, b: Head): boolean =>
+  (b.priority - a.priority || a.turn - b.turn || a.order - b.order) < 0;
 
 /**
  * The queue of a pool. The highest priority first; submitters with jobs of the same priority take turns, so that the
  * backlog of one does not keep the others waiting. No I/O, no clock; every step costs the logarithm of the length.
  */
-export class FairQueue<T extends Queueable> {
+export class FairQueue<T> {
   private readonly lanes = new Map<string, Lane<T>>();
   private readonly heads = new Heap<Head>(headBefore);
   /** turns already taken by submitters that wait for nothing now; forgotten once everybody is as far */
   private readonly ahead = new Map<string, number>();
   private now = 0;
   private stamps = 0;
+  private readonly isBefore: (a: T, b: T) => boolean;
+
+  /** @param keys may be left out for jobs that carry these themselves */
+  constructor(private readonly keys: Keys<T> = ownKeys as unknown as Keys<T>) {
+    this.isBefore = comesBefore(keys);
+  }
 
   push(job: T): void {
-    const submitter = job.submitter ?? '';
+    const submitter = this.keys.submitter(job);
     const lane = this.lanes.get(submitter) ?? this.open(submitter);
-    const isFirst = lane.jobs.peek() === undefined || before(job, lane.jobs.peek()!);
+    const isFirst = lane.jobs.peek() === undefined || this.isBefore(job, lane.jobs.peek()!);
     lane.jobs.push(job);
     if (isFirst) this.show(lane);
   }
@@ -72,7 +93,7 @@ export class FairQueue<T extends Queueable> {
 
   /** Takes back a turn: the job popped last turned out to be none. */
   refund(job: T): void {
-    const submitter = job.submitter ?? '';
+    const submitter = this.keys.submitter(job);
     const lane = this.lanes.get(submitter);
     if (lane) {
       lane.turn--;
@@ -83,10 +104,15 @@ export class FairQueue<T extends Queueable> {
     }
   }
 
+  /** Everything in the queue, in no order. */
+  *all(): Generator<T> {
+    for (const lane of this.lanes.values()) yield* lane.jobs.all();
+  }
+
   private open(submitter: string): Lane<T> {
     const turn = Math.max(this.ahead.get(submitter) ?? 0, this.now);
     this.ahead.delete(submitter);
-    const lane: Lane<T> = { submitter, jobs: new Heap<T>(before), turn, stamp: 0 };
+    const lane: Lane<T> = { submitter, jobs: new Heap<T>(this.isBefore), turn, stamp: 0 };
     this.lanes.set(submitter, lane);
     return lane;
   }
@@ -99,7 +125,8 @@ export class FairQueue<T extends Queueable> {
   }
 
   private show(lane: Lane<T>): void {
-    const { priority, order } = lane.jobs.peek()!;
+    const job = lane.jobs.peek()!;
+    const [priority, order] = [this.keys.priority(job), this.keys.order(job)];
     lane.stamp = ++this.stamps;
     this.heads.push({ lane: lane.submitter, stamp: lane.stamp, priority, turn: lane.turn, order });
   }

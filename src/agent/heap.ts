@@ -1,6 +1,6 @@
 /** Binary heap: the element that comes before all others is at the top. */
 export class Heap<T> {
-  private readonly items: T[] = [];
+  private items: T[] = [];
 
   constructor(private readonly before: (a: T, b: T) => boolean) {}
 
@@ -8,7 +8,17 @@ export class Heap<T> {
     return this.items[0];
   }
 
+  /** In no order. */
+  all(): Iterable<T> {
+    return this.items;
+  }
+
   push(item: T): void {
+    // a list that grows from nothing makes room for sixteen more: too much where there are many heaps of one
+    if (this.items.length === 0) {
+      this.items = [item];
+      return;
+    }
     let at = this.items.push(item) - 1;
     while (at > 0) {
       const parent = (at - 1) >> 1;

@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Another agent works on this state directory. */
@@ -26,6 +26,7 @@ export function lockDirectory(directory: string): () => void {
   const holderFile = join(directory, 'agent.pid');
   const database = new Database(join(directory, 'lock.db'), { timeout: 0 });
   try {
+    chmodSync(join(directory, 'lock.db'), 0o600);
     database.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     database.close();
@@ -33,7 +34,7 @@ export function lockDirectory(directory: string): () => void {
       throw new AgentLockedError(directory, readHolder(holderFile));
     throw error;
   }
-  writeFileSync(holderFile, `${process.pid}\n`);
+  writeFileSync(holderFile, `${process.pid}\n`, { mode: 0o600 });
   return () => {
     if (!database.open) return;
     database.exec('ROLLBACK');

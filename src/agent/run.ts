@@ -1,21 +1,17 @@
-import type { Run } from '../executors/executor.js';
+import { RUN_VARIABLE, type Run } from '../executors/executor.js';
 import { workingDirectory } from './view.js';
 import type { AgentOptions, JobRecord } from './types.js';
 
 /** What the executor needs to know to start a job. */
-export function runOf(
-  record: JobRecord,
-  directory: string,
-  options: Pick<AgentOptions, 'env' | 'node'>,
-): Run {
+export function runOf(record: JobRecord, path: string, options: Pick<AgentOptions, 'env' | 'node'>): Run {
   const { spec } = record;
   const cwd = workingDirectory(record);
-  const absolute = (path: string | undefined): string | undefined =>
-    path === undefined || path.startsWith('/') ? path : `${cwd}/${path}`;
+  const absolute = (file: string | undefined): string | undefined =>
+    file === undefined || file.startsWith('/') ? file : `${cwd}/${file}`;
   return {
-    directory,
+    path,
     args: spec.args,
-    env: environment(record, options),
+    env: environment(record, path, options),
     cwd,
     stdin: absolute(spec.stdin),
     stdout: absolute(spec.stdout),
@@ -26,6 +22,7 @@ export function runOf(
 /** The agent's environment, the spec's, and who the job is. Later ones win. */
 function environment(
   record: JobRecord,
+  path: string,
   { env, node }: Pick<AgentOptions, 'env' | 'node'>,
 ): Map<string, string> {
   const result = new Map<string, string>();
@@ -35,5 +32,6 @@ function environment(
   result.set('MEESEEKS_POOL', record.spec.pool.replaceAll('\0', ''));
   result.set('MEESEEKS_NODE', node);
   result.set('MEESEEKS_TAGS', (record.spec.tags ?? []).join(',').replaceAll('\0', ''));
+  result.set(RUN_VARIABLE, path);
   return result;
 }

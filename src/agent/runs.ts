@@ -28,22 +28,22 @@ export class Runs {
   }
 
   start(record: JobRecord, pools: Pools): void {
-    const directory = this.directory(record);
+    const path = this.path(record);
     this.limit(record, pools);
-    this.executor.start(runOf(record, directory, this.options), this.listen(record));
+    this.executor.start(runOf(record, path, this.options), this.listen(record));
     if (record.run > 1) void this.spool.remove(record.id, record.run - 1);
   }
 
   /** Takes over a run of the agent before this one, and its kill if that was under way. */
   adopt(record: JobRecord, pools: Pools): void {
-    this.executor.adopt(this.directory(record), record.epoch ?? this.executor.epoch, this.listen(record));
+    this.executor.adopt(this.path(record), record.epoch ?? this.executor.epoch, this.listen(record));
     if (record.wish) this.kill(record);
     else this.limit(record, pools);
   }
 
   kill(record: JobRecord): void {
     this.limits.cancel(record.id);
-    this.executor.kill(this.directory(record), graceOf(record));
+    this.executor.kill(this.path(record), graceOf(record));
   }
 
   stop(): void {
@@ -67,10 +67,12 @@ export class Runs {
     const seconds = Math.min(...limits.map((limit) => limit ?? Infinity));
     const start = record.start_ts ?? this.now();
     if (seconds !== Infinity)
-      this.limits.set(record.id, start + seconds, () => this.overrun(record.id, seconds));
+      this.limits.set(record.id, start + seconds, () => this.overrun(record.id, seconds, this.path(record)));
   }
 
-  private overrun(id: string, seconds: number): void {
+  private overrun(id: string, seconds: number, path: string): void {
+    // an agent that was stopped or suspended hears of the time before it hears of an end within it
+    if (this.executor.isOver(path)) return;
     const { log } = this.options;
     log.warn({ job: id, runtime: seconds }, 'the job runs too long');
     try {
@@ -80,12 +82,12 @@ export class Runs {
         { job: id },
         `cannot record that the job runs too long: ${describeError(error)}; trying again`,
       );
-      this.limits.set(id, this.now() + 1, () => this.overrun(id, seconds));
+      this.limits.set(id, this.now() + 1, () => this.overrun(id, seconds, path));
     }
   }
 
-  private directory(record: JobRecord): string {
-    return this.spool.directory(record.id, record.run);
+  private path(record: JobRecord): string {
+    return this.spool.path(record.id, record.run);
   }
 
   private now(): number {

@@ -1,26 +1,16 @@
 import type { PoolConfig } from '../config/schema.js';
 import { FairQueue } from './fair-queue.js';
 import { Heap } from './heap.js';
+import { JobTable } from './job-table.js';
+import type { QueuedJob, Slot } from './job-table.js';
 import type { PoolCounts, Pools } from './types.js';
 
-/** What the scheduler knows of a queued job. */
-export interface QueuedJob {
-  readonly id: string;
-  readonly pool: string;
-  readonly priority: number;
-  /** equal priorities start in this order */
-  readonly order: number;
-  readonly hold: boolean;
-  /** whose turn it takes, see FairQueue */
-  readonly submitter?: string | undefined;
-  /** seconds; 0: at once */
-  readonly notBefore: number;
-}
+export type { QueuedJob } from './job-table.js';
 
 interface Queue {
-  readonly ready: FairQueue<QueuedJob>;
+  readonly ready: FairQueue<Slot>;
   running: number;
-  /** jobs of this pool in `queued` */
+  /** queued jobs of this pool */
   waiting: number;
 }
 
@@ -34,10 +24,10 @@ export { before } from './fair-queue.js';
 
 /** Decides which jobs start now. No I/O, no clock: the time is an argument. */
 export class Scheduler {
-  private readonly queued = new Map<string, QueuedJob>();
+  private readonly jobs = new JobTable();
   private readonly running = new Map<string, string>();
   private readonly queues = new Map<string, Queue>();
-  private readonly delayed = new Heap<QueuedJob>((a, b) => a.notBefore < b.notBefore);
+  private readonly delayed = new Heap<Slot>((a, b) => this.jobs.notBefore(a) < this.jobs.notBefore(b));
 
   constructor(
     private pools: Pools,
@@ -51,21 +41,22 @@ export class Scheduler {
   /** Queues a job, or replaces what is known of a queued one. */
   add(job: QueuedJob): void {
     this.remove(job.id);
-    this.queued.set(job.id, job);
+    const slot = this.jobs.add(job, !job.hold);
     const queue = this.queue(job.pool);
     queue.waiting++;
     if (job.hold) return;
-    if (job.notBefore > 0) this.delayed.push(job);
-    else queue.ready.push(job);
+    if (job.notBefore > 0) this.delayed.push(slot);
+    else queue.ready.push(slot);
   }
 
   /** Takes a job out of the queue. Its heap entry is dropped when it comes up. */
   remove(id: string): void {
-    const job = this.queued.get(id);
-    if (!job) return;
-    this.queued.delete(id);
-    this.queue(job.pool).waiting--;
-    this.prune(job.pool);
+    const slot = this.jobs.find(id);
+    if (slot === undefined) return;
+    const pool = this.jobs.pool(slot);
+    this.jobs.remove(slot);
+    this.queue(pool).waiting--;
+    this.prune(pool);
   }
 
   /** The job occupies a slot from now on. */
@@ -87,9 +78,10 @@ export class Scheduler {
 
   /** At most `most` jobs to start now, in order; they count as running when it returns. @param now seconds */
   take(now: number, most: number): string[] {
-    for (let due = this.delayed.peek(); due && due.notBefore <= now; due = this.delayed.peek()) {
+    for (let due = this.nextDelayed(); due !== undefined; due = this.nextDelayed()) {
+      if (this.jobs.notBefore(due) > now) break;
       this.delayed.pop();
-      if (this.queued.get(due.id) === due) this.queue(due.pool).ready.push(due);
+      this.queue(this.jobs.pool(due)).ready.push(due);
     }
     const starts: string[] = [];
     // pools that are not configured start nothing, and cost nothing, however many there are
@@ -98,10 +90,10 @@ export class Scheduler {
       if (!queue) continue;
       const slots = capacity(this.pools[pool], this.defaultSlots);
       while (queue.running < slots && starts.length < most) {
-        const job = this.nextReady(queue);
-        if (!job) break;
-        this.started(job.id, pool);
-        starts.push(job.id);
+        const id = this.nextReady(queue);
+        if (id === undefined) break;
+        this.started(id, pool);
+        starts.push(id);
       }
     }
     return starts;
@@ -109,11 +101,8 @@ export class Scheduler {
 
   /** When the next delayed job is due, seconds. */
   nextDue(): number | undefined {
-    for (let due = this.delayed.peek(); due; due = this.delayed.peek()) {
-      if (this.queued.get(due.id) === due) return due.notBefore;
-      this.delayed.pop();
-    }
-    return undefined;
+    const due = this.nextDelayed();
+    return due === undefined ? undefined : this.jobs.notBefore(due);
   }
 
   get runningCount(): number {
@@ -131,24 +120,38 @@ export class Scheduler {
     );
   }
 
-  private nextReady(queue: Queue): QueuedJob | undefined {
-    for (let job = queue.ready.pop(); job; job = queue.ready.pop()) {
-      if (this.queued.get(job.id) === job) return job;
-      queue.ready.refund(job);
+  /** The delayed job that is due first; those that are gone are dropped. */
+  private nextDelayed(): Slot | undefined {
+    for (let slot = this.delayed.peek(); slot !== undefined; slot = this.delayed.peek()) {
+      if (!this.jobs.isGone(slot)) return slot;
+      this.delayed.pop();
+      this.jobs.leave(slot);
+    }
+    return undefined;
+  }
+
+  private nextReady(queue: Queue): string | undefined {
+    for (let slot = queue.ready.pop(); slot !== undefined; slot = queue.ready.pop()) {
+      const id = this.jobs.isGone(slot) ? undefined : this.jobs.id(slot);
+      if (id === undefined) queue.ready.refund(slot);
+      this.jobs.leave(slot);
+      if (id !== undefined) return id;
     }
     return undefined;
   }
 
   /** An empty queue goes, with what is left in it of jobs that were removed. */
   private prune(pool: string): void {
-    const queue = this.queues.get(pool);
-    if (queue?.waiting === 0 && queue.running === 0) this.queues.delete(pool);
+    const queue = this.queue(pool);
+    if (queue.waiting > 0 || queue.running > 0) return;
+    for (const slot of queue.ready.all()) this.jobs.leave(slot);
+    this.queues.delete(pool);
   }
 
   private queue(pool: string): Queue {
     let queue = this.queues.get(pool);
     if (!queue) {
-      queue = { ready: new FairQueue(), running: 0, waiting: 0 };
+      queue = { ready: new FairQueue(this.jobs), running: 0, waiting: 0 };
       this.queues.set(pool, queue);
     }
     return queue;

@@ -1,17 +1,16 @@
-import Database from 'better-sqlite3';
-import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, statSync } from 'node:fs';
+import type Database from 'better-sqlite3';
 import { join } from 'node:path';
 import { isFinished, jobStates } from '../protocol/job.js';
-import type { JobState } from '../protocol/job.js';
-import type { JobRecord } from './types.js';
+import type { JobSpec, JobState } from '../protocol/job.js';
+import { Environments } from './environments.js';
+import type { Environment } from './environments.js';
+import { openDatabase } from './schema.js';
+import type { QueuedJob } from './schedule.js';
+import type { JobCount, JobRecord } from './types.js';
 
-const VERSION = 2;
 /** Sequence numbers are reserved in blocks, so that taking one needs no write. */
 const SEQ_BLOCK = 10_000;
-const ENVS_KEPT = 64;
-/** Bigger files are not read through at start. */
-const CHECK_BYTES = 64 * 1024 * 1024;
+const SHORT_QUEUE = 10_000;
 
 /**
  * The durable jobs. Records are JSON text: JSON.stringify escapes lone surrogates, which SQLite's text could not
@@ -22,18 +21,22 @@ export class Store {
   private readonly statements: Statements;
   private seq = 0;
   private ceiling = 0;
-  /** environments known to be on disk, so that a thousand jobs of one submitter write one */
-  private envs = new Map<string, string>();
+  private readonly envs: Environments;
+  private readonly writeAll: (records: Iterable<JobRecord>, now: number) => JobRecord[];
 
   /** @throws Error that says what to do when the file is damaged or of a later version */
   constructor(directory: string) {
     const path = join(directory, 'agent.db');
     try {
-      this.db = open(path);
+      this.db = openDatabase(path);
       this.statements = prepare(this.db);
+      this.envs = new Environments(this.db);
       const row = this.db.prepare<[], { value: number }>("SELECT value FROM meta WHERE name = 'seq'").get();
       this.seq = row?.value ?? 0;
       this.ceiling = this.seq;
+      this.writeAll = this.db.transaction((records: Iterable<JobRecord>, now: number) =>
+        Array.from(records, (record) => this.put(this.stamped(record, now))),
+      );
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new Error(`cannot open ${path}: ${why}; move it away to start with an empty agent`, {
@@ -56,6 +59,15 @@ export class Store {
     return this.seq;
   }
 
+  mark(name: string): number | undefined {
+    return this.statements.mark.get(`mark ${name}`)?.value;
+  }
+
+  setMark(name: string, value: number | undefined): void {
+    if (value === undefined) this.statements.dropMark.run(`mark ${name}`);
+    else this.statements.setMark.run(`mark ${name}`, value);
+  }
+
   get(id: string): JobRecord | undefined {
     const row = this.statements.get.get(JSON.stringify(id));
     return row && parse(row.record);
@@ -63,28 +75,18 @@ export class Store {
 
   /** Writes all or none. @returns the records as written, each with its sequence number and time */
   write(records: Iterable<JobRecord>, now: number): JobRecord[] {
-    const written: JobRecord[] = [];
     try {
-      this.db.transaction(() => {
-        for (const record of records) {
-          const stamped = this.withoutEnv({ ...record, seq: this.nextSeq(), ts: now });
-          this.put(stamped);
-          written.push(stamped);
-        }
-      })();
+      return this.writeAll(records, now);
     } catch (error) {
       this.ceiling = 0; // the reservation may have been rolled back
-      this.envs.clear();
+      this.envs.forget();
       throw error;
     }
-    return written;
   }
 
   /** The environment a submitter gave for a job. */
-  env(record: JobRecord): Readonly<Record<string, string>> | undefined {
-    if (record.env === undefined) return record.spec.env;
-    const text = this.envs.get(record.env) ?? this.statements.getEnv.get(record.env)?.env;
-    return text === undefined ? undefined : (JSON.parse(text) as Record<string, string>);
+  env(record: JobRecord): Environment | undefined {
+    return record.env === undefined ? record.spec.env : this.envs.get(record.env);
   }
 
   /** Jobs that changed after `seq`, in that order: the first `most`. */
@@ -96,7 +98,7 @@ export class Store {
   select(states: readonly JobState[], wanted: (record: JobRecord) => boolean): JobRecord[] {
     const found: JobRecord[] = [];
     for (const state of states)
-      for (const row of this.statements.byState.iterate(state)) {
+      for (const row of this.ofState(state).iterate(state)) {
         const record = parse(row.record);
         if (wanted(record)) found.push(record);
       }
@@ -104,14 +106,54 @@ export class Store {
   }
 
   list(states: readonly JobState[] = jobStates): JobRecord[] {
-    return states.flatMap((state) => this.statements.byState.all(state).map((row) => parse(row.record)));
+    return states.flatMap((state) =>
+      this.ofState(state)
+        .all(state)
+        .map((row) => parse(row.record)),
+    );
   }
 
-  /** Marks results as seen; a job that is not finished has none yet. */
+  /** What a start needs to know of the queued jobs, without reading them. */
+  *queued(): Iterable<QueuedJob & { readonly node?: string | undefined }> {
+    for (const text of this.statements.queued.iterate()) {
+      const [id, pool, node, queue] = JSON.parse(text) as [string, string, string | null, QueueEntry];
+      const [order, priority, hold, notBefore, submitter] = queue;
+      yield { id, pool, order, priority, hold: hold === 1, notBefore, submitter, node: node ?? undefined };
+    }
+  }
+
+  /** The queued jobs of one pool. */
+  queuedIn(pool: string): JobRecord[] {
+    return this.statements.queuedIn.all(JSON.stringify(pool)).map((row) => parse(row.record));
+  }
+
+  /** How many jobs there are in each state, by pool and node. */
+  counts(): JobCount[] {
+    return this.statements.counts.all().map(({ state, pool, node, jobs }) => ({
+      state,
+      pool: fromJson(pool),
+      ...(node !== null && { node: fromJson(node) }),
+      jobs,
+    }));
+  }
+
+  /** The jobs that changed last, the latest first: at most `most`, all or the queued ones. */
+  newest(most: number, isQueued: boolean): JobRecord[] {
+    return this.newestOf(isQueued)
+      .all(most)
+      .map((row) => parse(row.record));
+  }
+
+  /** Marks results as seen; a job that is not finished has none yet. Not synced by itself: a power cut may keep them longer. */
   release(ids: readonly string[]): void {
-    this.db.transaction(() => {
-      for (const id of ids) this.statements.release.run(JSON.stringify(id));
-    })();
+    this.db.pragma('synchronous = NORMAL');
+    try {
+      this.db.transaction(() => {
+        for (const id of ids) this.statements.release.run(JSON.stringify(id));
+      })();
+    } finally {
+      this.db.pragma('synchronous = FULL');
+    }
   }
 
   /** Everything that ended before `until` seconds, seen by its submitter or not: at most `most`. */
@@ -121,8 +163,7 @@ export class Store {
 
   /** Forgets environments that no job has any more. */
   pruneEnvs(): void {
-    this.statements.pruneEnvs.run();
-    this.envs.clear();
+    this.envs.prune();
   }
 
   /** Released results that ended before `until` seconds: at most `most`. */
@@ -141,83 +182,56 @@ export class Store {
     this.db.close();
   }
 
-  private put(record: JobRecord): void {
-    const finished = isFinished(record.state) ? (record.end_ts ?? record.ts) : null;
-    const id = JSON.stringify(record.id);
-    const text = JSON.stringify(record);
-    this.statements.put.run(id, record.state, finished, record.seq, record.env ?? null, text);
+  private put(record: JobRecord): JobRecord {
+    const { state, spec, seq } = record;
+    this.statements.put.run(
+      JSON.stringify(record.id),
+      state,
+      isFinished(state) ? (record.end_ts ?? record.ts) : null,
+      seq,
+      record.env ?? null,
+      JSON.stringify(spec.pool),
+      spec.node === undefined ? null : JSON.stringify(spec.node),
+      state === 'new' ? queueEntry(record) : null,
+      JSON.stringify(record),
+    );
+    return record;
   }
 
-  /** Moves the environment of a spec into its own table: it is large, secret and mostly the same. */
-  private withoutEnv(record: JobRecord): JobRecord {
-    if (record.spec.env === undefined) return record;
-    const { env, ...spec } = record.spec;
-    const text = JSON.stringify(env);
-    const name = createHash('sha256').update(text).digest('base64url').slice(0, 27);
-    if (!this.envs.has(name)) {
-      if (this.envs.size >= ENVS_KEPT) this.envs.clear();
-      this.statements.putEnv.run(name, text);
-      this.envs.set(name, text);
-    }
-    return { ...record, spec, env: name };
+  /** As it is written, its environment by name. */
+  private stamped(record: JobRecord, now: number): JobRecord {
+    const stamped = { ...record, seq: this.nextSeq(), ts: now };
+    if (record.spec.env === undefined) return stamped;
+    const spec: Record<string, unknown> = {};
+    for (const key in record.spec) if (key !== 'env') spec[key] = record.spec[key as keyof JobSpec];
+    stamped.spec = spec as JobSpec;
+    stamped.env = this.envs.put(record.spec.env);
+    return stamped;
+  }
+
+  /** From the latest change back, as far as it takes; a short queue is better sorted than looked for. */
+  private newestOf(isQueued: boolean): Statements['newest'] {
+    if (!isQueued) return this.statements.newest;
+    const { found } = this.statements.someQueued.get(SHORT_QUEUE)!;
+    return found < SHORT_QUEUE ? this.statements.newestOfFewQueued : this.statements.newestQueued;
+  }
+
+  private ofState(state: JobState): Statements['byState'] {
+    return state === 'new' ? this.statements.allQueued : this.statements.byState;
   }
 }
 
+/** What the queue is made of again at a start; kept short, for it stands in an index. */
+type QueueEntry = [order: number, priority: number, hold: 0 | 1, notBefore: number, submitter?: string];
+
+function queueEntry({ order, spec, not_before = 0, submitter }: JobRecord): string {
+  const { priority = 0, hold } = spec;
+  const last = submitter === undefined ? '' : `,${JSON.stringify(submitter)}`;
+  return `[${order},${priority},${hold === true ? 1 : 0},${not_before}${last}]`;
+}
+
+const fromJson = (text: string): string => JSON.parse(text) as string;
 const parse = (text: string): JobRecord => JSON.parse(text) as JobRecord;
-
-function open(path: string): Database.Database {
-  const existed = existsSync(path);
-  const db = new Database(path, { timeout: 1000 });
-  try {
-    if (!existed) chmodSync(path, 0o600);
-    db.pragma('journal_mode = WAL');
-    db.pragma('synchronous = FULL');
-    // ids are random: with 100,000 jobs the pages of their index must stay at hand, and go back to the file seldom
-    db.pragma('cache_size = -16384');
-    db.pragma('wal_autocheckpoint = 4000');
-    if (existed && statSync(path).size <= CHECK_BYTES) check(db);
-    create(db);
-    return db;
-  } catch (error) {
-    db.close();
-    throw error;
-  }
-}
-
-function check(db: Database.Database): void {
-  const result = db.pragma('quick_check(1)', { simple: true });
-  if (result !== 'ok') throw new Error(`it is damaged (${String(result)})`);
-}
-
-function create(db: Database.Database): void {
-  const version = Number(db.pragma('user_version', { simple: true }));
-  if (version === VERSION) return;
-  if (version !== 0 && version !== 1)
-    throw new Error(`it has version ${version}, this program knows ${VERSION}`);
-  db.transaction(() => {
-    if (version === 0) db.exec(FIRST);
-    db.exec(SECOND);
-  })();
-}
-
-const FIRST = `
-  CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-  CREATE TABLE jobs (id TEXT PRIMARY KEY, state TEXT NOT NULL, end_ts REAL, released INTEGER NOT NULL,
-    record TEXT NOT NULL);
-  CREATE INDEX jobs_state ON jobs (state);
-  CREATE INDEX jobs_expire ON jobs (end_ts) WHERE released = 1 AND end_ts IS NOT NULL;
-`;
-
-const SECOND = `
-  CREATE TABLE envs (name TEXT PRIMARY KEY, env TEXT NOT NULL);
-  ALTER TABLE jobs ADD COLUMN seq INTEGER;
-  ALTER TABLE jobs ADD COLUMN env TEXT;
-  UPDATE jobs SET seq = json_extract(record, '$.seq');
-  CREATE INDEX jobs_seq ON jobs (seq);
-  CREATE INDEX jobs_end ON jobs (end_ts) WHERE end_ts IS NOT NULL;
-  CREATE INDEX jobs_env ON jobs (env) WHERE env IS NOT NULL;
-  PRAGMA user_version = ${VERSION};
-`;
 
 interface Row {
   readonly record: string;
@@ -227,22 +241,44 @@ type Statements = ReturnType<typeof prepare>;
 
 const prepare = (db: Database.Database) => ({
   setSeq: db.prepare<[number]>("INSERT OR REPLACE INTO meta (name, value) VALUES ('seq', ?)"),
+  mark: db.prepare<[string], { value: number }>('SELECT value FROM meta WHERE name = ?'),
+  setMark: db.prepare<[string, number]>('INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)'),
+  dropMark: db.prepare<[string]>('DELETE FROM meta WHERE name = ?'),
   get: db.prepare<[string], Row>('SELECT record FROM jobs WHERE id = ?'),
-  put: db.prepare<[string, string, number | null, number, string | null, string]>(
-    `INSERT INTO jobs (id, state, end_ts, released, seq, env, record) VALUES (?, ?, ?, 0, ?, ?, ?)
+  put: db.prepare<(string | number | null)[]>(
+    `INSERT INTO jobs (id, state, end_ts, released, seq, env, pool, node, queue, record)
+     VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (id) DO UPDATE SET state = excluded.state, end_ts = excluded.end_ts, released = 0,
-       seq = excluded.seq, env = excluded.env, record = excluded.record`,
-  ),
-  getEnv: db.prepare<[string], { env: string }>('SELECT env FROM envs WHERE name = ?'),
-  putEnv: db.prepare<[string, string]>('INSERT OR IGNORE INTO envs (name, env) VALUES (?, ?)'),
-  pruneEnvs: db.prepare<[]>(
-    'DELETE FROM envs WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.env = envs.name)',
+       seq = excluded.seq, env = excluded.env, pool = excluded.pool, node = excluded.node, queue = excluded.queue,
+       record = excluded.record`,
   ),
   since: db.prepare<[number, number], Row>('SELECT record FROM jobs WHERE seq > ? ORDER BY seq LIMIT ?'),
   abandoned: db.prepare<[number, number], Row>(
     'SELECT record FROM jobs WHERE end_ts IS NOT NULL AND end_ts <= ? ORDER BY end_ts LIMIT ?',
   ),
-  byState: db.prepare<[string], Row>('SELECT record FROM jobs WHERE state = ? ORDER BY rowid'),
+  newest: db.prepare<[number], Row>('SELECT record FROM jobs ORDER BY seq DESC LIMIT ?'),
+  someQueued: db.prepare<[number], { found: number }>(
+    'SELECT count(*) AS found FROM (SELECT 1 FROM jobs WHERE queue IS NOT NULL LIMIT ?)',
+  ),
+  newestOfFewQueued: db.prepare<[number], Row>(
+    'SELECT record FROM jobs INDEXED BY jobs_queue WHERE queue IS NOT NULL ORDER BY seq DESC LIMIT ?',
+  ),
+  newestQueued: db.prepare<[number], Row>(
+    'SELECT record FROM jobs WHERE queue IS NOT NULL ORDER BY seq DESC LIMIT ?',
+  ),
+  byState: db.prepare<[string], Row>('SELECT record FROM jobs WHERE state = ? AND queue IS NULL'),
+  allQueued: db.prepare<[string], Row>('SELECT record FROM jobs WHERE queue IS NOT NULL AND state = ?'),
+  queued: db
+    .prepare<[], string>(
+      `SELECT '[' || id || ',' || pool || ',' || coalesce(node, 'null') || ',' || queue || ']'
+       FROM jobs WHERE queue IS NOT NULL`,
+    )
+    .pluck(),
+  queuedIn: db.prepare<[string], Row>('SELECT record FROM jobs WHERE queue IS NOT NULL AND pool = ?'),
+  counts: db.prepare<[], { state: JobState; pool: string; node: string | null; jobs: number }>(
+    `SELECT state, pool, node, count(*) AS jobs FROM jobs WHERE queue IS NULL GROUP BY state, pool, node
+     UNION ALL SELECT 'new', pool, node, count(*) FROM jobs WHERE queue IS NOT NULL GROUP BY pool, node`,
+  ),
   release: db.prepare<[string]>('UPDATE jobs SET released = 1 WHERE id = ? AND end_ts IS NOT NULL'),
   expired: db.prepare<[number, number], Row>(
     'SELECT record FROM jobs WHERE released = 1 AND end_ts IS NOT NULL AND end_ts <= ? ORDER BY end_ts LIMIT ?',

@@ -34,7 +34,7 @@ export interface AgentOptions {
    * a pool, as a networked agent does.
    */
   readonly unroutable?: 'refuse' | 'wait';
-  /** Hears of every job that is finished for good, before it may be forgotten. */
+  /** Hears once of every job that is finished for good, after that is on disk, before it may be forgotten. */
   readonly finished?: (record: JobRecord) => void;
 }
 
@@ -44,6 +44,16 @@ export interface Submission extends SubmitRequest {
   readonly submitter?: string | undefined;
   readonly owner?: string | undefined;
   readonly wire?: JobRecord['wire'];
+  /** its id was made for it just now: there is no such job, and no need to look */
+  readonly isNewId?: boolean;
+}
+
+/** So many jobs are in this state, for a pool and, where that was asked for, a node. */
+export interface JobCount {
+  readonly state: JobState;
+  readonly pool: string;
+  readonly node?: string | undefined;
+  readonly jobs: number;
 }
 
 export interface PoolCounts {

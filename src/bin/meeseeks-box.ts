@@ -1,9 +1,14 @@
 #!/usr/bin/env node
-import { main } from '../cli/box/program.js';
+import { boxCommands } from '../cli/command-names.js';
+import { boxPage } from '../cli/help/box-page.js';
+import { start } from '../cli/start.js';
+import { keepCompiledCode } from './compile-cache.js';
 import { surviveClosedPipes, reportCrashes } from './process-guards.js';
 import { systemContext } from './system-context.js';
 
 surviveClosedPipes();
 reportCrashes('meeseeks-box');
+keepCompiledCode(process.env);
 
-process.exitCode = await main(process.argv.slice(2), systemContext());
+const program = { page: boxPage, commands: boxCommands, load: () => import('../cli/box/program.js') };
+process.exitCode = await start(program, process.argv.slice(2), systemContext());

@@ -11,6 +11,8 @@ export interface ServiceStatus {
   /** seconds since the epoch */
   readonly started: number;
   readonly agent: string;
+  /** why no job can be submitted or followed now */
+  readonly agent_problem?: string;
   readonly files: readonly string[];
   readonly watches: readonly WatchStatus[];
 }
@@ -48,7 +50,10 @@ const shortPath = (fd: number): string => `/proc/self/fd/${fd}/${SOCKET}`;
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
+    // it is made before listen returns; the directory is closed to others, and so is the socket
+    const before = process.umask(0o177);
     server.listen(path, () => resolve());
+    process.umask(before);
     server.unref();
   });
 }

@@ -1,12 +1,14 @@
 import { availableParallelism, hostname } from 'node:os';
 import { createAgent } from '../agent/agent.js';
 import type { Agent } from '../agent/types.js';
-import { render } from '../config/placeholders.js';
 import type { ResolvedConfig } from '../config/load.js';
 import type { PoolConfig } from '../config/schema.js';
 import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
-import { serviceLookup } from '../watch/render.js';
+import type { AgentPort } from '../protocol/agent.js';
+import type { Ledger } from '../watch/ledger.js';
+import { poolsUsed } from './pools-used.js';
+import type { ServiceAgent } from './service-agent.js';
 
 /**
  * The agent inside the watcher: a pool for every pool name the configuration uses, as many slots as CPUs. Pools whose
@@ -16,7 +18,7 @@ import { serviceLookup } from '../watch/render.js';
 export async function createEmbeddedAgent(
   config: ResolvedConfig,
   options: { directory: string; clock: Clock; log: Log; env: NodeJS.ProcessEnv },
-): Promise<{ agent: Agent; configure: (config: ResolvedConfig) => void }> {
+): Promise<ServiceAgent> {
   let pools = poolsOf(config);
   const inner = await createAgent({
     ...options,
@@ -48,31 +50,29 @@ export async function createEmbeddedAgent(
     setHold: (ids, hold) => inner.setHold(ids, hold),
   };
   return {
-    agent,
+    port: agent,
+    problem: undefined,
     configure: (next) => {
       pools = { ...Object.fromEntries(Object.keys(pools).map((pool) => [pool, {}])), ...poolsOf(next) };
       inner.setPools(pools);
     },
+    releaseLeftovers: (ledger) => releaseLeftovers(inner, ledger),
+    drain: () => inner.stop('drain'),
+    kill: () => inner.stop('kill').then(() => undefined),
+    disconnect: () => Promise.resolve(),
+    close: () => inner.stop('leave'),
   };
 }
 
-function poolsOf(config: ResolvedConfig): Record<string, PoolConfig> {
-  const used = config.watches.flatMap((watch) =>
-    watch.steps.flatMap((step, index) => {
-      const specs = step.kind === 'single' ? [step.spec] : step.specs;
-      return specs.flatMap((spec) =>
-        spec === null ? [] : [poolName(spec.pool, serviceLookup(watch, index, 1))],
-      );
-    }),
+/** Nobody else submits to an embedded agent: what no ledger entry waits for is recorded. */
+async function releaseLeftovers(agent: AgentPort, ledger: Ledger): Promise<void> {
+  const open = new Set(
+    ledger.openScopes().flatMap((scope) => ledger.open(scope).map((submission) => submission.jobId)),
   );
-  const names = used.filter((name) => name !== undefined);
-  return { ...Object.fromEntries(names.map((name) => [name, {}])), ...config.pools };
+  const finished = await agent.list({ states: ['done', 'failed', 'killed'] });
+  await agent.release(finished.map((job) => job.id).filter((id) => !open.has(id)));
 }
 
-function poolName(template: string, lookup: Parameters<typeof render>[1]): string | undefined {
-  try {
-    return render(template, lookup);
-  } catch {
-    return undefined;
-  }
+function poolsOf(config: ResolvedConfig): Record<string, PoolConfig> {
+  return { ...Object.fromEntries(poolsUsed(config).map((name) => [name, {}])), ...config.pools };
 }

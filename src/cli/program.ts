@@ -2,29 +2,21 @@ import { readFileSync, statSync } from 'node:fs';
 import yargs, { type Argv } from 'yargs';
 import { nearest } from '../config/nearest.js';
 import { jsonSchema } from '../config/json-schema.js';
+import { rootSchema } from '../config/schema.js';
 import { UserError } from '../lib/errors.js';
 import { explainCommand } from './commands/explain.js';
 import { planCommand } from './commands/plan.js';
 import { resetCommand, type ResetKind } from './commands/reset.js';
 import { statusCommand } from './commands/status.js';
 import { configurationSource, loadConfiguration, refuseMisspeltCommand } from './configuration.js';
+import { watchCommands } from './command-names.js';
 import { exitCodes, type Context } from './context.js';
+import { completionKeys, completionScript, withShell } from './help/completion.js';
 import { createLogger, type LogFormat } from './logger.js';
 import { createProgress } from './progress.js';
 import { runService } from './service.js';
 import { stateDirectory } from './state-directory.js';
 
-const commandNames = [
-  'run',
-  'plan',
-  'explain',
-  'validate',
-  'schema',
-  'status',
-  'retry',
-  'forget',
-  'mark-done',
-];
 const optionNames = [
   'once',
   'dry-run',
@@ -40,17 +32,13 @@ const optionNames = [
   'help',
   'version',
 ];
+const vocabulary = {
+  program: 'meeseeks-watch',
+  commands: watchCommands,
+  options: optionNames.map((name) => `--${name}`),
+  keys: completionKeys(rootSchema),
+};
 const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
-
-const epilogue = `Configuration files are JSON (comments allowed) or YAML; they are merged left to right, then key=value:
-  meeseeks-watch apply=each templates.cfg paths.cfg      a template for every path
-  meeseeks-watch watch.in.path=/data watch.in.min_age=5 my.cfg
-
-Exit codes: 0 fine, 1 some job failed (--once), 2 usage or configuration, 3 the machine refused
-(state directory, disk, agent), 4 no watcher is running (status).
-Signals: SIGTERM stops and leaves jobs running for the next start; Ctrl-C waits for them, a second
-one kills them; SIGHUP reloads the configuration.
-Environment: MEESEEKS_WATCH_CONF, configuration files when none are given (colon-separated).`;
 
 /** Runs one command line. @returns the exit code; errors are on standard error in one line by then */
 export async function main(args: readonly string[], context: Context): Promise<number> {
@@ -177,11 +165,13 @@ function commands(
       withFilter,
       (argv) => set(reset('mark-done', argv, context)),
     )
-    .epilogue(epilogue)
+    .command('completion [shell]', 'print a completion script for bash or zsh', withShell, (argv) => {
+      context.out(completionScript(argv.shell, vocabulary));
+    })
     .version(packageVersion())
     .alias('help', 'h')
     .strictOptions()
-    .wrap(Math.min(context.columns, 100))
+    .wrap(Math.min(context.columns, 80))
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
       throw error ?? new UserError(usageMessage(message ?? 'wrong usage'));
@@ -246,7 +236,7 @@ function noteMissing(name: string, path: string | null, context: Context): void 
 
 function configured(args: readonly string[], context: Context) {
   const source = configurationSource(args.map(String), context);
-  refuseMisspeltCommand(source.files, commandNames, context);
+  refuseMisspeltCommand(source.files, watchCommands, context);
   return { source, config: loadConfiguration(source, context) };
 }
 

@@ -6,6 +6,7 @@ import type { Watcher } from '../watch/watcher.js';
 import { followFiles } from './config-files.js';
 import { countErrors, type ConfigurationSource } from './configuration.js';
 import type { Context } from './context.js';
+import type { ServiceAgent } from './service-agent.js';
 import type { StopRequests } from './stop-requests.js';
 
 export interface ReloadOptions {
@@ -17,7 +18,7 @@ export interface ReloadOptions {
   readonly context: Context;
 }
 
-const startOnly = { name: 'name', stateDir: 'state_dir', expire: 'expire' } as const;
+const startOnly = { name: 'name', stateDir: 'state_dir', expire: 'expire', client: 'client' } as const;
 
 /**
  * Reads the configuration again on SIGHUP, and when a file changes with --watch-config. One with errors is rejected
@@ -42,17 +43,23 @@ export class Reloader {
   }
 
   /** The service runs: from here on reloads take effect. */
-  attach(configurePools: (config: ResolvedConfig) => void, watcher: Watcher): void {
+  attach(agent: Pick<ServiceAgent, 'configure'>, watcher: Watcher): void {
     this.#apply = async (config) => {
-      configurePools(config);
+      agent.configure(config);
       this.#report(await watcher.configure(config.watches));
     };
     if (this.#pending) this.#reload();
   }
 
+  /** No reload begins any more; one under way goes on. */
+  detach(): void {
+    this.#offSignal();
+    this.#apply = undefined;
+  }
+
   /** Idempotent. */
   async stop(): Promise<void> {
-    this.#offSignal();
+    this.detach();
     await this.#files?.close();
     await this.#reloading;
   }
@@ -69,9 +76,10 @@ export class Reloader {
 
   async #reloadOnce(): Promise<void> {
     const config = this.#load();
-    if (config === undefined || this.#apply === undefined) return;
+    const apply = this.#apply;
+    if (config === undefined || apply === undefined) return;
     this.#applySettings(config);
-    await this.#apply(config);
+    await apply(config);
     this.#running = config;
   }
 
@@ -84,12 +92,7 @@ export class Reloader {
     }
     if (config === undefined)
       log.error({}, `reload rejected: ${countErrors(problems)}; the running configuration stays`);
-    if (config?.client === undefined) return config;
-    log.error(
-      {},
-      'reload rejected: client: a networked agent cannot be used yet; the running configuration stays',
-    );
-    return undefined;
+    return config;
   }
 
   #applySettings(config: ResolvedConfig): void {

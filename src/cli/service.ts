@@ -2,15 +2,17 @@ import { join } from 'node:path';
 import { AgentLockedError } from '../agent/agent.js';
 import type { ResolvedConfig } from '../config/load.js';
 import { describeError, UserError } from '../lib/errors.js';
-import type { AgentPort } from '../protocol/agent.js';
 import { Ledger } from '../watch/ledger.js';
 import { Watcher } from '../watch/watcher.js';
 import type { ConfigurationSource } from './configuration.js';
 import { exitCodes, type Context } from './context.js';
 import { serveControl } from './control.js';
 import { createEmbeddedAgent } from './embedded.js';
+import { createRemoteAgent } from './remote.js';
+import type { ServiceAgent } from './service-agent.js';
 import type { Log } from '../lib/log.js';
-import { makeDirectory as makeStateDirectory } from '../lib/make-directory.js';
+import { exposures } from './exposed-secrets.js';
+import { openConfigurations, ownStateDirectory } from './ownership.js';
 import type { Progress } from './progress.js';
 import { Reloader } from './reload.js';
 import { StopRequests, type Stop } from './stop-requests.js';
@@ -38,48 +40,34 @@ const LEDGER_FACTOR = 2;
  */
 export async function runService(options: ServiceOptions): Promise<number> {
   const { config, directory, log, context } = options;
-  if (config.client !== undefined) {
-    throw new UserError(
-      'client: a networked agent cannot be used yet; remove the client section to run jobs on the agent embedded in the watcher',
-    );
-  }
-  makeDirectory(directory);
+  ownStateDirectory(directory);
+  for (const warning of openConfigurations(options.source.files, context.cwd)) log.warn({}, warning);
+  for (const warning of exposures('client', config.client, options.source, context.cwd))
+    log.warn({}, warning);
   const stops = new StopRequests(context, config.onStop);
   const reloader = new Reloader(options, stops);
   try {
-    const embedded = await startAgent(options, stops);
-    if (embedded === undefined) return exitCodes.ok;
-    log.info({ agent: embedded.agent.description }, embedded.agent.description);
-    return await withAgent(options, embedded, stops, reloader);
+    const agent = await startAgent(options, stops);
+    if (agent === undefined) return exitCodes.ok;
+    log.info({ agent: agent.port.description }, agent.port.description);
+    return await withAgent(options, agent, stops, reloader);
   } finally {
     await reloader.stop();
     stops.dispose();
   }
 }
 
-function makeDirectory(directory: string): void {
-  try {
-    makeStateDirectory(directory, 0o700);
-  } catch (error) {
-    throw new UserError(
-      `cannot make the state directory ${directory}: ${describeError(error)}; set state_dir to a directory you may write`,
-      exitCodes.trouble,
-    );
-  }
-}
-
-type Embedded = Awaited<ReturnType<typeof createEmbeddedAgent>>;
-
 /** A second watcher of the same configuration stands by and takes over when the first ends. */
-async function startAgent(options: ServiceOptions, stops: StopRequests): Promise<Embedded | undefined> {
-  const { config, directory, log, context } = options;
+async function startAgent(options: ServiceOptions, stops: StopRequests): Promise<ServiceAgent | undefined> {
+  const { directory, log } = options;
   for (let told = false; ;) {
     try {
-      return await createEmbeddedAgent(config, { directory, clock: context.clock, log, env: context.env });
+      return await createAgent(options);
     } catch (error) {
+      if (error instanceof UserError) throw error;
       if (!(error instanceof AgentLockedError)) {
         throw new UserError(
-          `cannot start the embedded agent in ${directory}: ${describeError(error)}; see that its disk has room and that you may write there`,
+          `cannot start the agent in ${directory}: ${describeError(error)}; see that its disk has room and that you may write there`,
           exitCodes.trouble,
         );
       }
@@ -92,20 +80,23 @@ async function startAgent(options: ServiceOptions, stops: StopRequests): Promise
   }
 }
 
+function createAgent({ config, directory, once, log, context }: ServiceOptions): Promise<ServiceAgent> {
+  const { env, clock } = context;
+  return config.client === undefined
+    ? createEmbeddedAgent(config, { directory, clock, log, env })
+    : createRemoteAgent(config, { directory, log, env, impatient: once });
+}
+
 async function withAgent(
   options: ServiceOptions,
-  embedded: Embedded,
+  agent: ServiceAgent,
   stops: StopRequests,
   reloader: Reloader,
 ): Promise<number> {
   const { config, directory, log, progress, context } = options;
   const ledger = openLedger(directory);
-  const failures = { count: 0 };
-  const unsubscribe = embedded.agent.onJob((job) => {
-    if ((job.state === 'failed' || job.state === 'killed') && !job.active) failures.count++;
-  });
   const watcher = new Watcher({
-    agent: embedded.agent,
+    agent: agent.port,
     ledger,
     clock: context.clock,
     log,
@@ -116,7 +107,8 @@ async function withAgent(
     status: () => ({
       pid: process.pid,
       started,
-      agent: embedded.agent.description,
+      agent: agent.port.description,
+      ...(agent.problem !== undefined && { agent_problem: agent.problem }),
       files: options.source.files,
       watches: watcher.status(),
     }),
@@ -127,35 +119,42 @@ async function withAgent(
     PRUNE_EVERY_MS,
   );
   try {
-    await watcher.configure(onceable(options, config));
-    await releaseLeftovers(embedded.agent, ledger);
-    reloader.attach(embedded.configure, watcher);
-    log.info(
-      { watches: config.watches.length },
-      `watching: ${config.watches.map((watch) => watch.name).join(', ')}`,
-    );
-    if (options.once) return await runOnce(watcher, embedded.agent, stops, failures, log);
-    const stop = await stops.next();
-    return await stopService(stop, watcher, embedded.agent, stops, log);
+    const watching = startWatching(options, watcher, agent, ledger);
+    const early = await Promise.race([watching, stops.next()]);
+    if (early !== undefined) return await stopService(early, watcher, agent, stops, log);
+    reloader.attach(agent, watcher);
+    if (options.once) return await runOnce(watcher, agent, stops, log);
+    return await stopService(await stops.next(), watcher, agent, stops, log);
   } finally {
-    await reloader.stop();
+    reloader.detach();
     clearInterval(prune);
     await closeControl();
+    await agent.disconnect();
     await watcher.stop();
+    await reloader.stop();
     progress.done();
-    unsubscribe();
-    await embedded.agent.stop('leave');
+    await agent.close();
     ledger.close();
   }
 }
 
-/** Results that are recorded, but whose release a stop cut short; nobody else submits to an embedded agent. */
-async function releaseLeftovers(agent: AgentPort, ledger: Ledger): Promise<void> {
-  const open = new Set(
-    ledger.openScopes().flatMap((scope) => ledger.open(scope).map((submission) => submission.jobId)),
+/** Resolves when every watch has made its first turn; an agent that is away is waited for where its jobs must be known. */
+async function startWatching(
+  options: ServiceOptions,
+  watcher: Watcher,
+  agent: ServiceAgent,
+  ledger: Ledger,
+): Promise<undefined> {
+  const { config, log } = options;
+  await watcher.configure(onceable(options, config));
+  if (watcher.isStopped) return;
+  log.info(
+    { watches: config.watches.length },
+    `watching: ${config.watches.map((watch) => watch.name).join(', ')}`,
   );
-  const finished = await agent.list({ states: ['done', 'failed', 'killed'] });
-  await agent.release(finished.map((job) => job.id).filter((id) => !open.has(id)));
+  agent
+    .releaseLeftovers(ledger)
+    .catch((error: unknown) => log.debug({ error: describeError(error) }, 'could not release old results'));
 }
 
 /** With --once, watches that keep jobs running would never end. */
@@ -181,9 +180,8 @@ function openLedger(directory: string): Ledger {
 
 async function runOnce(
   watcher: Watcher,
-  agent: AgentPort,
+  agent: ServiceAgent,
   stops: StopRequests,
-  failures: { count: number },
   log: Log,
 ): Promise<number> {
   const settled = watcher.settled();
@@ -197,13 +195,13 @@ async function runOnce(
       log.warn({ watch: name }, `not processed: ${failed.join(', ')}; see \`meeseeks-watch explain FILE\``);
     left ||= failed.length > 0;
   }
-  return failures.count > 0 || left ? exitCodes.failed : exitCodes.ok;
+  return watcher.failures > 0 || left ? exitCodes.failed : exitCodes.ok;
 }
 
 async function stopService(
   stop: Stop,
   watcher: Watcher,
-  agent: AgentPort,
+  agent: ServiceAgent,
   stops: StopRequests,
   log: Log,
 ): Promise<number> {
@@ -212,16 +210,18 @@ async function stopService(
       { jobs: watcher.inFlight },
       watcher.inFlight === 0
         ? `${stop.signal}: stopping`
-        : `${stop.signal}: stopping; ${watcher.inFlight} job(s) go on and are taken up by the next start`,
+        : `${stop.signal}: stopping; ${watcher.inFlight} job(s) ${agent.problem === undefined ? 'go on and ' : ''}are taken up by the next start`,
     );
     return exitCodes.ok;
   }
-  await watcher.drain();
+  const drained = watcher.drain();
+  // a stop that does not wait for it disconnects, which fails it
+  drained.catch(() => undefined);
   if (stop.mode === 'drain') {
     if (watcher.inFlight > 0)
       log.info({ jobs: watcher.inFlight }, `${stop.signal}: waiting for running jobs; once more kills them`);
-    const drained = agent.stop('drain');
-    if ((await Promise.race([drained.then(() => undefined), stops.next()])) === undefined) {
+    const quiet = drained.then(() => agent.drain(watcher));
+    if ((await Promise.race([quiet.then(() => undefined), stops.next()])) === undefined) {
       await watcher.recordRest();
       return exitCodes.ok;
     }
@@ -230,7 +230,25 @@ async function stopService(
     { jobs: watcher.inFlight },
     'killing the running jobs; their files are marked as killed, `meeseeks-watch retry --state killed` runs them again',
   );
-  await agent.stop('kill');
+  return killJobs(watcher, agent, stops, log);
+}
+
+/** A further signal does not wait for their end. */
+async function killJobs(
+  watcher: Watcher,
+  agent: ServiceAgent,
+  stops: StopRequests,
+  log: Log,
+): Promise<number> {
+  const killed = agent.kill(watcher).then((problem) => ({ problem }));
+  const impatient = stops.next().then(({ signal }) => ({
+    problem: `${signal}: not waiting for the end of the killed jobs`,
+  }));
+  const { problem } = await Promise.race([killed, impatient]);
+  if (problem !== undefined) {
+    log.error({ jobs: watcher.inFlight }, problem);
+    return exitCodes.trouble;
+  }
   await watcher.recordRest();
   return exitCodes.ok;
 }

@@ -16,6 +16,9 @@ export interface Filter {
   readonly [attribute: string]: unknown;
 }
 
+/** A job that changed. `left`: it does not match the filter, or not any more: it is not in the picture now. */
+export type Change = Job & { readonly left?: true };
+
 /** A job to submit. `key` makes it idempotent: the same id and key is the same submission. */
 export interface Submission extends Omit<JobSpec, 'node'> {
   /** a node, a pattern ending in `*`, or some nodes */
@@ -48,6 +51,20 @@ export interface Output {
   readonly stderr: Buffer;
 }
 
+/** So many jobs of a node and a pool are in a state. */
+export interface JobCount {
+  readonly node: string;
+  readonly pool: string;
+  readonly state: JobState;
+  readonly jobs: number;
+}
+
+/** How many jobs there are, and some of them. */
+export interface Summary {
+  readonly counts: readonly JobCount[];
+  readonly jobs: readonly Job[];
+}
+
 /** A connection to an agent. Every method rejects with a ClientError. Requests made together travel together. */
 export interface Client {
   /** what the agent said of itself; protocol 1 is the Python original */
@@ -64,14 +81,20 @@ export interface Client {
   get(id: string): Promise<Job | undefined>;
   /** Jobs of a filter, without what they wrote unless `output` asks for it. */
   list(filter?: Filter, options?: { readonly output?: boolean }): Promise<Job[]>;
+  /**
+   * How many jobs of a filter there are, counted by the agent, and of them those that run and the `newest`. Of an older
+   * agent all jobs are fetched for that. @param options `active`: only jobs that are not finished
+   */
+  summary(filter: Filter, options: { readonly newest: number; readonly active?: boolean }): Promise<Summary>;
   ids(filter?: Filter): Promise<string[]>;
   modify(id: string, changes: Changes): Promise<Job>;
   /** Asks for the end of jobs. @returns those that exist, as they are now */
   kill(which: string | readonly string[] | Filter): Promise<Job[]>;
   /** Resolves when the job is finished, with its output. Rejects when there is no such job. */
   wait(id: string, signal?: AbortSignal): Promise<Job>;
-  /** Every change from now on. Ends with the loop (`break`), the signal, or an error when the agent stays away. */
-  events(filter?: Filter, signal?: AbortSignal): AsyncIterableIterator<Job>;
+  /**
+   * Every change from now on of the jobs of a filter; one that stops to match comes once more, with `left: true`. Ends with the loop (`break`), the signal, or an error when the agent stays away. */
+  events(filter?: Filter, signal?: AbortSignal): AsyncIterableIterator<Change>;
   output(id: string): Promise<Output>;
   nodes(): Promise<Record<string, Node>>;
   pools(): Promise<Pools>;

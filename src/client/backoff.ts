@@ -1,5 +1,9 @@
+import type { ClientError } from './errors.js';
+
 const SHORTEST = 100;
 const LONGEST = 5000;
+/** of an agent that is there and does not want us: somebody must do something first */
+const LONGEST_REFUSED = 60_000;
 
 /** Growing pauses between attempts, with jitter so that many clients do not come back as one. */
 export class Backoff {
@@ -7,9 +11,10 @@ export class Backoff {
 
   constructor(private readonly random: () => number = Math.random) {}
 
-  /** ms to the next attempt */
-  next(): number {
-    const base = Math.min(SHORTEST * 2 ** this.#failures, LONGEST);
+  /** @returns ms to the next attempt */
+  next(after?: ClientError): number {
+    const longest = after?.code === 'refused' ? LONGEST_REFUSED : LONGEST;
+    const base = Math.min(SHORTEST * 2 ** this.#failures, longest);
     this.#failures++;
     return base * (0.75 + this.random() / 2);
   }

@@ -71,6 +71,10 @@ export class Channel {
     return this.#greeting!;
   }
 
+  get isClosed(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
   /** What the agent said last; for after `greeting`. */
   get lastGreeting(): Greeting {
     return this.#greeting ?? { protocol: 1 };
@@ -180,10 +184,10 @@ export class Channel {
         return this.#connected(link, greeting);
       } catch (error) {
         const reason = asClientError(error);
-        const wait = this.#backoff.next();
+        const wait = this.#backoff.next(reason);
         if (signal.aborted) throw closedByUs();
         if (Date.now() + wait > end) throw reason;
-        this.options.presence.away(reason.message);
+        this.options.presence.away(reason);
         await pause(wait, signal);
       }
     }
@@ -198,7 +202,7 @@ export class Channel {
 
   async #afterwards(link: Link): Promise<void> {
     const reason = await link.ended;
-    if (!this.#stop.signal.aborted && this.#queue.length > 0) this.options.presence.away(reason.message);
+    if (!this.#stop.signal.aborted && this.#queue.length > 0) this.options.presence.away(reason);
     this.#schedule();
   }
 }

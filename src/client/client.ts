@@ -1,14 +1,13 @@
-import type { Changes, Client, Filter, Node, Output, Pools, Submission } from './api.js';
+import type { Change, Changes, Client, Filter, Node, Output, Pools, Submission, Summary } from './api.js';
 import { Channel } from './channel.js';
 import { ClientError } from './errors.js';
-import { events } from './events.js';
 import type { Greeting } from './hello.js';
 import { isLocal } from './local.js';
 import { endpointOf, type ConnectOptions, type Endpoint } from './options.js';
 import { Presence } from './presence.js';
-import { submitAs, submitToAll } from './submit.js';
-import { Waits } from './wait.js';
-import { isWireJob, toJob, type WireJob } from './wire-job.js';
+import { summarise, summaryOf } from './summary.js';
+import type { Waits } from './wait.js';
+import { isWireJob, slotsOf, toJob, type WireJob } from './wire-job.js';
 import type { Job } from '../protocol/job.js';
 
 const PATIENCE = 10;
@@ -49,11 +48,12 @@ export interface FollowOptions {
   readonly refresh: number;
 }
 
+/** What only some programs need is loaded when they do: short commands spend most of their time on being loaded. */
 class RemoteClient implements Client {
   readonly address: string;
   readonly isLocal: boolean;
   readonly #stop = new AbortController();
-  readonly #waits: Waits;
+  #waits: Promise<Waits> | undefined;
 
   constructor(
     private readonly endpoint: Endpoint,
@@ -62,19 +62,20 @@ class RemoteClient implements Client {
   ) {
     this.address = endpoint.name;
     this.isLocal = isLocal(endpoint);
-    this.#waits = new Waits(endpoint, follow);
   }
 
   get agent(): Greeting {
     return this.channel.lastGreeting;
   }
 
-  submit(spec: Submission): Promise<Job> {
+  async submit(spec: Submission): Promise<Job> {
+    const { submitAs } = await import('./submit.js');
     return submitAs(this.channel, this.agent, spec);
   }
 
-  submitToAll(spec: Submission): Promise<Job[]> {
-    return submitToAll(this.channel, spec);
+  async submitToAll(spec: Submission): Promise<Job[]> {
+    const { submitToAll } = await import('./submit.js');
+    return submitToAll(this.channel, this.agent, spec);
   }
 
   get(id: string): Promise<Job | undefined> {
@@ -82,7 +83,23 @@ class RemoteClient implements Client {
   }
 
   async list(filter: Filter = {}, { output = false } = {}): Promise<Job[]> {
+    if (this.agent.protocol < 2) {
+      const { listOriginal } = await import('./original.js');
+      return jobsOf(this.#is(await listOriginal(this.channel, filter), isWireJob, 'get'));
+    }
     return jobsOf(await this.#ask('get', filter, isWireJob, { output }));
+  }
+
+  async summary(
+    filter: Filter,
+    { newest, active = false }: { readonly newest: number; readonly active?: boolean },
+  ): Promise<Summary> {
+    if (this.agent.protocol >= 2 && Number.isFinite(newest)) {
+      const answer = await this.channel.request('stat', { filter, newest, active }, { alone: true });
+      const summary = summaryOf(answer);
+      if (summary !== undefined) return summary;
+    }
+    return summarise(await this.list(filter), active);
   }
 
   ids(filter: Filter = {}): Promise<string[]> {
@@ -90,24 +107,33 @@ class RemoteClient implements Client {
   }
 
   async modify(id: string, changes: Changes): Promise<Job> {
-    const answer = await this.channel.request('modify', { [id]: changes });
+    const answer =
+      this.agent.protocol < 2
+        ? await (await import('./original.js')).modifyInOriginal(this.channel, id, changes)
+        : await this.channel.request('modify', { [id]: changes });
     const job = isWireJob(answer) ? answer[id] : undefined;
     if (!isWireJob(job)) throw refusal(`job ${id} cannot be changed`, job);
     return toJob(id, job);
   }
 
   async kill(which: string | readonly string[] | Filter): Promise<Job[]> {
+    if (this.agent.protocol < 2) {
+      const { killInOriginal } = await import('./original.js');
+      return jobsOf(this.#is(await killInOriginal(this.channel, which), isWireJob, 'kill'));
+    }
     return jobsOf(await this.#ask('kill', which, isWireJob));
   }
 
-  wait(id: string, signal?: AbortSignal): Promise<Job> {
+  async wait(id: string, signal?: AbortSignal): Promise<Job> {
     const either = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
-    return this.#waits.wait(id, (output) => this.#look(id, output), either);
+    this.#waits ??= import('./wait.js').then(({ Waits }) => new Waits(this.endpoint, this.follow));
+    return (await this.#waits).wait(id, (output) => this.#look(id, output), either);
   }
 
-  events(filter: Filter = {}, signal?: AbortSignal): AsyncIterableIterator<Job> {
+  async *events(filter: Filter = {}, signal?: AbortSignal): AsyncIterableIterator<Change> {
     const either = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
-    return events(this.endpoint, this.follow, filter, either);
+    const { events } = await import('./events.js');
+    yield* events(this.endpoint, this.follow, filter, either);
   }
 
   async output(id: string): Promise<Output> {
@@ -117,12 +143,21 @@ class RemoteClient implements Client {
     return { stdout: decode(job.stdout_data), stderr: decode(job.stderr_data) };
   }
 
-  nodes(): Promise<Record<string, Node>> {
-    return this.#ask('nodes', {}, (value): value is Record<string, Node> => isWireJob(value));
+  async nodes(): Promise<Record<string, Node>> {
+    const nodes = await this.#ask('nodes', {}, (value): value is Record<string, Node> => isWireJob(value));
+    return Object.fromEntries(
+      Object.entries(nodes).map(([name, { pools, ...node }]) => [
+        name,
+        { ...node, ...(isWireJob(pools) && { pools: slotsOf(pools) }) },
+      ]),
+    );
   }
 
-  pools(): Promise<Pools> {
-    return this.#ask('pools', {}, (value): value is Pools => isWireJob(value));
+  async pools(): Promise<Pools> {
+    const pools = await this.#ask('pools', {}, isWireJob);
+    return Object.fromEntries(
+      Object.entries(pools).flatMap(([pool, nodes]) => (isWireJob(nodes) ? [[pool, slotsOf(nodes)]] : [])),
+    );
   }
 
   config(changes: Readonly<Record<string, unknown>> = {}): Promise<Record<string, unknown>> {
@@ -153,9 +188,13 @@ class RemoteClient implements Client {
     is: (value: unknown) => value is T,
     options: Readonly<Record<string, unknown>> = { output: false },
   ): Promise<T> {
-    const answer = await this.channel.request(name, argument, { alone: true, options });
+    return this.#is(await this.channel.request(name, argument, { alone: true, options }), is, name);
+  }
+
+  #is<T>(answer: unknown, is: (value: unknown) => value is T, name: string): T {
     if (is(answer)) return answer;
-    throw refusal(`the agent at ${this.address} does not answer "${name}"`, answer);
+    const whose = this.agent.protocol < 2 ? ', which speaks the protocol of the Python original,' : '';
+    throw refusal(`the agent at ${this.address}${whose} does not answer "${name}"`, answer);
   }
 }
 

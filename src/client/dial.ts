@@ -1,12 +1,12 @@
 import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 import { ClientError } from './errors.js';
 import type { Endpoint } from './options.js';
 
 /** Opens the connection. @throws ClientError 'unreachable' or 'refused', in words an operator can act on */
-export function dial(endpoint: Endpoint, signal?: AbortSignal): Promise<Socket> {
+export async function dial(endpoint: Endpoint, signal?: AbortSignal): Promise<Socket> {
+  const open = await opener(endpoint);
   return new Promise((resolve, reject) => {
-    const socket = open(endpoint);
+    const socket = open().setNoDelay(true).setKeepAlive(true, 30_000);
     const done = (error?: ClientError): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', aborted);
@@ -33,9 +33,11 @@ export function dial(endpoint: Endpoint, signal?: AbortSignal): Promise<Socket> 
   });
 }
 
-function open({ where, tls }: Endpoint): Socket {
-  const socket = tls === undefined ? connectTcp(where) : connectTls({ ...where, ...tls });
-  return socket.setNoDelay(true).setKeepAlive(true, 30_000);
+/** TLS takes longer to load than a plain connection to make. */
+async function opener({ where, tls }: Endpoint): Promise<() => Socket> {
+  if (tls === undefined) return () => connectTcp(where);
+  const { connect } = await import('node:tls');
+  return () => connect({ ...where, ...tls });
 }
 
 const plainWords: Readonly<Record<string, string>> = {

@@ -1,5 +1,4 @@
-import type { Job } from '../protocol/job.js';
-import type { Filter } from './api.js';
+import type { Change, Filter } from './api.js';
 import type { FollowOptions } from './client.js';
 import { Feed } from './feed.js';
 import type { Endpoint } from './options.js';
@@ -13,16 +12,16 @@ export async function* events(
   follow: FollowOptions,
   filter: Filter,
   signal: AbortSignal,
-): AsyncIterableIterator<Job> {
-  const held: Job[] = [];
+): AsyncIterableIterator<Change> {
+  const held: Change[] = [];
   let wake = (): void => undefined;
   const { seq, ...attributes } = filter;
   const feed = new Feed(endpoint, {
     ...follow,
     filter: attributes,
     since: seq,
-    onJob: (id, job) => {
-      held.push(toJob(id, job));
+    onJob: (id, job, left) => {
+      held.push({ ...toJob(id, job), ...(left && { left }) });
       if (held.length >= MOST_HELD) feed.pause();
       wake();
     },

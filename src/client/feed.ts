@@ -17,7 +17,10 @@ export interface FeedOptions {
   /** seconds to try to reconnect for */
   readonly patience: number;
   readonly presence: Presence;
-  readonly onJob: (id: string, job: WireJob) => void;
+  /** `left`: the job does not match the filter, or not any more */
+  readonly onJob: (id: string, job: WireJob, left: boolean) => void;
+  /** told all jobs there are, at every connection to an agent that cannot push */
+  readonly onAll?: (ids: ReadonlySet<string>) => void;
 }
 
 /**
@@ -76,9 +79,9 @@ export class Feed {
     for (;;) {
       const reason = await this.#follow().catch(asClientError);
       if (signal.aborted) return new ClientError('closed', 'closed by this program');
-      const wait = this.#backoff.next();
+      const wait = this.#backoff.next(reason);
       if (Date.now() + wait > this.#lastContact + this.options.patience * 1000) return reason;
-      this.options.presence.away(reason.message);
+      this.options.presence.away(reason);
       await pause(wait, signal);
     }
   }
@@ -118,10 +121,10 @@ export class Feed {
 
   #event(event: unknown): void {
     if (!isWireJob(event)) return;
-    const { job, seq } = event;
+    const { job, seq, left } = event;
     this.#lastContact = Date.now();
     if (typeof seq === 'number') this.#seq = Math.max(this.#seq ?? 0, seq);
-    if (isWireJob(job) && typeof job['id'] === 'string') this.options.onJob(job['id'], job);
+    if (isWireJob(job) && typeof job['id'] === 'string') this.options.onJob(job['id'], job, left === true);
   }
 }
 

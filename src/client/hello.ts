@@ -51,7 +51,10 @@ function explained(error: ClientError, { name, tls }: Endpoint): ClientError {
 
 function greetingOf(answer: Answer, { name }: Endpoint): Greeting {
   if (typeof answer['error'] === 'string')
-    throw new ClientError('refused', `${name} refused the connection: ${answer['error']}; check token=`);
+    throw new ClientError(
+      'refused',
+      `${name} refused the connection: ${answer['error']}; check token= and token_file=`,
+    );
   const hello = answer['hello'];
   if (typeof hello !== 'object' || hello === null) return { protocol: 1 };
   const { protocol, server, version } = hello as Readonly<Record<string, unknown>>;

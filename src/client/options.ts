@@ -49,8 +49,8 @@ export interface ConnectOptions {
   readonly patience?: number;
   /** longest answer taken, in bytes; default 256 MiB */
   readonly maxAnswer?: number;
-  /** told once when the agent is away, and once when it is back */
-  readonly onStatus?: (status: 'away' | 'back', message: string) => void;
+  /** told once when the agent is away, once when it refuses us (token, certificate), and once when it is back */
+  readonly onStatus?: (status: 'away' | 'refused' | 'back', message: string) => void;
 }
 
 /** The options with their defaults, and the address taken apart. */

@@ -1,3 +1,4 @@
+import { isJobState } from '../protocol/states.js';
 import { pause } from './backoff.js';
 import { ClientError } from './errors.js';
 import type { FeedOptions } from './feed.js';
@@ -11,12 +12,20 @@ import { isWireJob, type WireJob } from './wire-job.js';
 export class Poll {
   /** what was seen of every job, to tell changes */
   #known: Map<string, string> | undefined;
+  /** jobs of the filter, as far as it asks for states: the agent does not say when one leaves it */
+  readonly #inside = new Set<string>();
+  /** the states asked for, compared here; undefined: any, or what only the agent can compare */
+  readonly #states: readonly unknown[] | undefined;
 
   constructor(
     private readonly options: FeedOptions,
     private readonly signal: AbortSignal,
     private readonly contact: () => void,
-  ) {}
+  ) {
+    const { state } = options.filter;
+    const states: unknown[] = Array.isArray(state) ? state : [state];
+    this.#states = states.every(isJobState) ? states : undefined;
+  }
 
   /** Polls until the connection ends. */
   async follow(link: Link): Promise<void> {
@@ -44,19 +53,34 @@ export class Poll {
       const seen = before?.get(id);
       const isNews = before === undefined ? since !== undefined && seqOf(job) > since : seen !== stamp(job);
       this.#known.set(id, stamp(job));
-      if (isNews) this.options.onJob(id, job);
+      if (isNews) this.#pass(id, job);
+      else if (this.#states !== undefined && this.#isWanted(job)) this.#inside.add(id);
     }
+    this.options.onAll?.(new Set(this.#known.keys()));
     return jobs.reduce((most, [, job]) => Math.max(most, seqOf(job)), 0);
   }
 
   #tell(id: string, job: WireJob): void {
     if (this.#known?.get(id) === stamp(job)) return;
     this.#known?.set(id, stamp(job));
-    this.options.onJob(id, job);
+    this.#pass(id, job);
+  }
+
+  #pass(id: string, job: WireJob): void {
+    if (this.#isWanted(job)) {
+      if (this.#states !== undefined) this.#inside.add(id);
+      this.options.onJob(id, job, false);
+    } else if (this.#inside.delete(id)) this.options.onJob(id, job, true);
+  }
+
+  #isWanted(job: WireJob): boolean {
+    return this.#states?.includes(job['state']) !== false;
   }
 
   async #get(link: Link, seq: number | undefined): Promise<[string, WireJob][]> {
-    const filter = { ...this.options.filter, ...(seq === undefined ? {} : { seq }) };
+    const { state, ...rest } = this.options.filter;
+    const asked = this.#states === undefined && state !== undefined ? { state } : {};
+    const filter = { ...rest, ...asked, ...(seq === undefined ? {} : { seq }) };
     const [answer] = await link.send([JSON.stringify({ get: filter })]);
     const jobs = answer?.['get'];
     if (isWireJob(jobs))

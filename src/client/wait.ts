@@ -1,4 +1,5 @@
-import { isFinished, type Job } from '../protocol/job.js';
+import type { Job } from '../protocol/job.js';
+import { isFinished } from '../protocol/states.js';
 import type { FollowOptions } from './client.js';
 import { ClientError } from './errors.js';
 import { Feed } from './feed.js';

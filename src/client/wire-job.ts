@@ -1,4 +1,5 @@
-import { isFinished, jobState, type Job, type JobReason } from '../protocol/job.js';
+import type { Job, JobReason } from '../protocol/job.js';
+import { isFinished, isJobState } from '../protocol/states.js';
 
 /** A job as an agent sent it: the documented attributes, and whatever else its version has. */
 export type WireJob = Readonly<Record<string, unknown>>;
@@ -34,17 +35,33 @@ export function toJob(id: string, wire: WireJob): Job {
     fail_count: number(wire['fail_count']) ?? 0,
     ...(shown.length === 0 ? {} : { tags: shown }),
   };
-  return isFinished(job.state) && job.reason === undefined ? { ...job, ...endOf(job) } : job;
+  if (!isFinished(job.state) || job.reason !== undefined) return job;
+  return startsAgain(job) ? { ...job, state: 'new' } : { ...silent(job), ...job, ...endOf(job) };
+}
+
+/** The original shows a job that it will start again as ended in between. */
+const startsAgain = ({ state, retries = 0, fail_count, restart }: Job): boolean =>
+  (state === 'failed' && retries > 0 && fail_count <= retries) || (state === 'done' && restart === true);
+
+/** The original leaves out what was not written. */
+function silent({ rc, stdout, stderr }: Job): Partial<Job> {
+  if (rc === undefined) return {};
+  return {
+    ...(stdout === undefined && { stdout_data: '' }),
+    ...(stderr === undefined && { stderr_data: '' }),
+  };
 }
 
 function stateOf(wire: WireJob): Job['state'] {
-  const state = jobState.safeParse(wire['state']);
-  if (!state.success) return 'new';
-  return isFinished(state.data) && wire['active'] === true ? 'running' : state.data;
+  const { state } = wire;
+  if (!isJobState(state)) return 'new';
+  return isFinished(state) && wire['active'] === true ? 'running' : state;
 }
 
 const textKeys = ['cwd', 'stdin', 'stdout', 'stderr', 'signal', 'error'] as const;
-const outputKeys = ['stdout_data', 'stderr_data', 'stdout_path', 'stderr_path'] as const;
+const pathKeys = ['stdout_path', 'stderr_path'] as const;
+/** Also empty: then nothing was written. */
+const outputKeys = ['stdout_data', 'stderr_data'] as const;
 const numberKeys = [
   'rc',
   'pid',
@@ -68,7 +85,8 @@ const reasons: ReadonlySet<unknown> = new Set<JobReason>([
 /** The attributes a job need not have. The original says null, false or 1 where it means absent or true. */
 function optional(wire: WireJob): Partial<Job> {
   const found: Record<string, unknown> = {};
-  for (const key of [...textKeys, ...outputKeys]) put(found, key, text(wire[key]));
+  for (const key of [...textKeys, ...pathKeys]) put(found, key, text(wire[key]));
+  for (const key of outputKeys) if (typeof wire[key] === 'string') found[key] = wire[key];
   for (const key of numberKeys) put(found, key, number(wire[key]));
   for (const key of flagKeys) if (wire[key] === true || wire[key] === 1) found[key] = true;
   if (reasons.has(wire['reason'])) found['reason'] = wire['reason'];
@@ -101,3 +119,10 @@ const number = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 const texts = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+
+/** Slots as this library has them: the original says true for no limit. Below zero: so many jobs wait. */
+export function slotsOf(pools: WireJob): Record<string, number | null> {
+  return Object.fromEntries(
+    Object.entries(pools).map(([pool, slots]) => [pool, typeof slots === 'number' ? slots : null]),
+  );
+}

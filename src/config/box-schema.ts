@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { poolSchema, rootSchema } from './schema.js';
+import { sslSchema } from './ssl-schema.js';
 
 /** The configuration of meeseeks-box. Key names and meanings are the document's; times are seconds. */
 
@@ -16,38 +17,15 @@ const port = (least: 0 | 1) =>
     .int({ error: `a port, ${least} to 65535` })
     .min(least, { error: `a port, ${least} to 65535` })
     .max(65_535, { error: `a port, ${least} to 65535` });
-const verifyNames = ['CERT_NONE', 'CERT_OPTIONAL', 'CERT_REQUIRED'] as const;
-const verify = z.union([z.enum(verifyNames), z.literal([0, 1, 2])], {
-  error: 'CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED',
-});
-const tlsVersion = z.enum(['TLSv1_2', 'TLSv1_3'], { error: 'TLSv1_2 or TLSv1_3' });
-
-/** The `ssl` section: settings of Python's SSLContext by their names there. */
-export const sslSchema = z.looseObject(
-  {
-    certfile: text('a file name').optional().describe('certificate chain (PEM) this side shows'),
-    keyfile: text('a file name').optional().describe('its private key; default: in certfile'),
-    password: text('a password').optional().describe('password of the private key'),
-    cafile: text('a file name').optional().describe('certificates (PEM) of the authorities that are trusted'),
-    verify_mode: verify
-      .optional()
-      .describe(
-        'whether the other side must show a certificate: CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED; default: CERT_REQUIRED with cafile',
-      ),
-    cert_reqs: verify.optional().describe('the same as verify_mode'),
-    check_hostname: flag
-      .optional()
-      .describe('clients: whether the name of the server must fit its certificate'),
-    ciphers: text('a list of ciphers').optional().describe('ciphers, in the form of OpenSSL'),
-    minimum_version: tlsVersion.optional().describe('least version: TLSv1_2 (default) or TLSv1_3'),
-  },
-  { error: 'a mapping of TLS settings' },
-);
-
 export const listenSchema = z.strictObject({
   address: text('a host name, an address or the path of a socket')
     .optional()
     .describe('address to listen at, or the path of a UNIX socket; default localhost'),
+  prefix: text('the start of an address')
+    .optional()
+    .describe(
+      'without an address: listen at the address of this host that starts with this text, such as 10.1.; at localhost when there is none',
+    ),
   port: z
     .union([port(0), z.literal(false)], { error: 'a port, 0 to 65535, or false' })
     .optional()
@@ -59,7 +37,9 @@ export const listenSchema = z.strictObject({
     .describe('mode of the UNIX socket: who may connect; default 0600'),
   ssl: sslSchema.optional().describe('TLS, in the form of a Python SSLContext'),
   token: text('a token').optional().describe('what clients must know to use the port; better in token_file'),
-  token_file: text('a file name').optional().describe('file that holds the token; nobody else may read it'),
+  token_file: text('a file name')
+    .optional()
+    .describe('file that holds the token; only its owner and group may read it'),
   insecure: flag.optional().describe('true: listen at any address without client certificates or a token'),
   max_connections: z
     .int({ error: 'a whole number above 0' })
@@ -89,7 +69,7 @@ export const stateSchema = z.strictObject({
     .describe('seconds between copies to `file`; the state itself is always on disk'),
   history: text('a file name')
     .optional()
-    .describe('file every finished job is appended to, one JSON line each'),
+    .describe('file every finished job is appended to, one JSON line each, once, also over a crash'),
 });
 
 export const nodeSchema = z.strictObject({
@@ -114,7 +94,6 @@ const section = (what: string) => z.looseObject({}, { error: what });
 export const boxSchema = z.strictObject({
   $schema: z.string({ error: 'a text' }).optional().describe('JSON Schema for editors; ignored'),
   name: text('a name').optional().describe('name of this node; default: the host name'),
-  prefix: text('a text').optional().describe('text before the name of this node'),
   logging: rootSchema.shape.logging,
   defaults: section('a mapping of defaults').optional().describe('defaults of all other sections'),
   listen: listenSchema.optional().describe('where clients connect'),

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { checkBox, sectionsOf, type BoxSections } from './box-check.js';
 import { boxPoolSchema, boxSchema, boxTypes, listenSchema, nodeSchema, stateSchema } from './box-schema.js';
 import type { ListenConfig, StateConfig } from './box-schema.js';
+import { canonicalListen } from './listen.js';
 import { mergeMappings, resolveMapping } from './merge.js';
 import { applyOverrides } from './override.js';
 import { parse } from './parse.js';
@@ -14,9 +15,8 @@ import { emptyMap, toPlain, type Mapping } from './tree.js';
 
 /** A configuration of meeseeks-box without an error in it. */
 export interface BoxConfig {
-  /** of the node, with its prefix; undefined: the host's */
+  /** of the node; undefined: the host's */
   readonly name?: string;
-  readonly prefix: string;
   readonly logLevel?: LogLevel;
   readonly listen: ListenConfig;
   readonly state: StateConfig;
@@ -70,16 +70,15 @@ function settings(sections: BoxSections, root: Mapping, files: string[], cwd: st
   const state = stateSchema.strip().parse(toPlain(sections.state));
   const pools = z.record(z.string(), boxPoolSchema.strip()).parse(toPlain(sections.pools));
   const nodes = z.record(z.string(), nodeSchema.strip()).parse(toPlain(sections.nodes));
-  const { prefix = '', name, user, group, state_dir, on_stop, logging } = top;
+  const { name, user, group, state_dir, on_stop, logging } = top;
   return {
-    prefix,
-    ...(name !== undefined && { name: `${prefix}${name}` }),
+    ...(name !== undefined && { name }),
     ...(user !== undefined && { user }),
     ...(group !== undefined && { group }),
     ...(state_dir !== undefined && { stateDir: resolvePath(cwd, state_dir) }),
     ...(on_stop !== undefined && { onStop: on_stop }),
     ...(logging?.level !== undefined && { logLevel: logLevel(logging.level) }),
-    listen: absolute(listen, cwd, ['path', 'token_file']),
+    listen: canonicalListen(absolute(listen, cwd, ['path', 'token_file'])),
     state: absolute(state, cwd, ['file', 'history']),
     nodes: Object.keys(nodes),
     pools: Object.fromEntries(Object.entries(pools).map(([pool, config]) => [pool, poolOf(config)])),
@@ -108,7 +107,7 @@ function absolute<T extends object>(section: T, cwd: string, keys: readonly (key
   return result;
 }
 
-const secrets = new Set(['token', 'password']);
+const secrets = new Set(['token', 'password', 'pass']);
 
 function withoutSecrets(value: unknown): Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return {};

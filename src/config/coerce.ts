@@ -27,9 +27,14 @@ function coerceScalar(text: string, schemas: readonly z.ZodType[], at: Location)
   if (number !== undefined && schemas.some((one) => one instanceof z.ZodNumber)) return scalar(number, at);
   const boolean = toBoolean(text);
   if (boolean !== undefined && schemas.some((one) => one instanceof z.ZodBoolean)) return scalar(boolean, at);
-  const isLiteral = (one: z.ZodType): boolean => one instanceof z.ZodLiteral && one.safeParse(number).success;
-  return number !== undefined && schemas.some(isLiteral) ? scalar(number, at) : undefined;
+  const literal = [number, boolean].find(
+    (value) => value !== undefined && schemas.some((one) => isLiteral(one, value)),
+  );
+  return literal === undefined ? undefined : scalar(literal, at);
 }
+
+const isLiteral = (schema: z.ZodType, value: number | boolean): boolean =>
+  schema instanceof z.ZodLiteral && schema.safeParse(value).success;
 
 /** Parts at commas, but not inside `{a,b}` or `{1,3}`, and not at `\,`, which becomes a comma. */
 function splitList(text: string): string[] {

@@ -3,7 +3,13 @@ import type { z } from 'zod';
 import type { ExpandedWatch } from './expand.js';
 import { filesetOf } from './fileset.js';
 import { fileLists } from './lists.js';
-import { watchSchema, type JobStep, type JobTemplate, type WatchDefinition } from './schema.js';
+import {
+  DEFAULT_LEASE,
+  watchSchema,
+  type JobStep,
+  type JobTemplate,
+  type WatchDefinition,
+} from './schema.js';
 import { toPlain } from './tree.js';
 
 type Watch = z.infer<typeof watchSchema>;
@@ -51,6 +57,7 @@ export function defineWatch({ name, tree }: ExpandedWatch, cwd: string): WatchDe
     },
     statePath: watch.state_path === undefined ? undefined : resolvePath(cwd, watch.state_path),
     store: watch.store,
+    lease: leaseSeconds(watch.lease),
     events: Boolean(watch.events),
     steps: (watch.jobs ?? []).map(toStep),
     keys: placeholderKeys(watch, path),
@@ -59,6 +66,11 @@ export function defineWatch({ name, tree }: ExpandedWatch, cwd: string): WatchDe
 
 const listOf = (value: string | readonly string[] | undefined): readonly string[] =>
   value === undefined ? [] : typeof value === 'string' ? [value] : value;
+
+function leaseSeconds(lease: Watch['lease']): number | 'auto' {
+  if (typeof lease === 'boolean') return lease ? DEFAULT_LEASE : 0;
+  return lease ?? 'auto';
+}
 
 function leastLists(partial: Watch['partial'], lists: number): number {
   if (partial === true) return Math.min(1, lists);

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { boxPoolSchema, boxSchema, listenSchema, nodeSchema, stateSchema } from './box-schema.js';
+import { sslSchema } from './ssl-schema.js';
 import { clientSchema, jobTemplate, poolSchema, readySchema, rootSchema, watchSchema } from './schema.js';
 
 /** The configuration reference in docs/, complete and only from the schema. Pure. */
@@ -21,6 +23,21 @@ export function referenceMarkdown(): string {
     '## Command line',
     commandLineText,
     table(['argument', 'meaning'], argumentForms),
+    '',
+  ].join('\n\n');
+}
+
+/** The reference of meeseeks-box in docs/, complete and only from the schema. Pure. */
+export function boxReferenceMarkdown(): string {
+  return [
+    '# Configuration reference of meeseeks-box',
+    'Generated from the schema (`src/config/box-schema.ts`); edit it there. Times are seconds. `true` and `false` may be written 1 and 0. How to use it: [the agent](agent.md). Merging and the command line work as [for the watcher](configuration.md#merging).',
+    ...section('Top level', 'Files are JSON with comments, or YAML (`.yaml`, `.yml`).', boxSchema),
+    ...section('listen', 'Only a restart changes it.', listenSchema),
+    ...section('listen.ssl', 'Names and meanings of a Python `SSLContext`.', sslSchema),
+    ...section('state', 'A reload changes it.', stateSchema),
+    ...section('pools.&lt;name&gt;', 'A reload, or a client, changes them.', boxPoolSchema),
+    ...section('nodes.&lt;name&gt;', 'Read and checked; connecting to them is not possible yet.', nodeSchema),
     '',
   ].join('\n\n');
 }

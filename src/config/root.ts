@@ -13,6 +13,7 @@ import {
   type ClientConfig,
   type PoolConfig,
 } from './schema.js';
+import { sslSchema } from './ssl-schema.js';
 import { isMap, toPlain, valueOf, type Mapping, type Tree } from './tree.js';
 
 /** The settings beside the watches. */
@@ -91,6 +92,13 @@ export function checkRoot({ top, client, pools }: RootTrees): Problem[] {
   const problems = check(topSchema, top, [], { unknownKeys: 'warning' }).map(suggestSection);
   if (client !== undefined) {
     problems.push(...check(clientSchema, client, ['client']), ...unknownIn(client, clientSchema, ['client']));
+    const ssl = valueOf(client, 'ssl');
+    if (isMap(ssl)) problems.push(...unknownIn(ssl, sslSchema, ['client', 'ssl']));
+    const [pool] = pools.entries.values();
+    if (pool !== undefined)
+      problems.push(
+        warningAt(pool.at, ['pools'], 'does nothing beside a client section', 'the agent has its own pools'),
+      );
   }
   for (const [name, entry] of pools.entries) {
     const tree = valueOf(pools, name);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { sslSchema } from './ssl-schema.js';
 
 /**
  * The single source of the configuration: types, validation, the JSON Schema for editors and the reference
@@ -12,6 +13,11 @@ const seconds = z
 const positiveSeconds = z
   .number({ error: 'a number of seconds' })
   .positive({ error: 'a number of seconds above 0' });
+/** seconds */
+export const DEFAULT_LEASE = 30;
+const leaseSeconds = z
+  .number({ error: 'a number of seconds' })
+  .min(1, { error: 'a number of seconds, 1 or more' });
 const count = (least: 0 | 1) =>
   z
     .int({ error: `a whole number, ${least} or more` })
@@ -152,7 +158,9 @@ export const watchSchema = z.looseObject({
   partial: z
     .union([z.boolean(), count(0)], { error: 'true, false or the least number of lists' })
     .default(false)
-    .describe('accept incomplete sets: true for any, or the least number of lists present'),
+    .describe(
+      'accept incomplete sets: true for any, or the least number of lists present; without a file of the first list, the first file of the next one stands for the set',
+    ),
   skip: count(0)
     .default(0)
     .describe(
@@ -187,6 +195,14 @@ export const watchSchema = z.looseObject({
     .enum(['marker', 'sqlite', 'xattr'], { error: '"marker", "sqlite" or "xattr"' })
     .default('marker')
     .describe('where results are recorded; only marker works yet'),
+  lease: z
+    .union([z.boolean(), z.literal(0), leaseSeconds], {
+      error: 'true, false or a number of seconds, 1 or more',
+    })
+    .optional()
+    .describe(
+      'seconds after which a watcher on another machine takes over from one that died; true for 30, 0 or false for no such watchers; default: 30 on network file systems, otherwise false',
+    ),
   events: flag
     .default(true)
     .describe('use file-system events; false relies on rescan alone (network mounts)'),
@@ -219,7 +235,20 @@ export const clientSchema = z.looseObject({
     .describe('default 13700'),
   refresh: seconds.optional().describe('seconds between polls of an agent that cannot push'),
   timeout: seconds.optional().describe('seconds to connect, send or receive'),
-  ssl: section('a mapping of TLS settings').optional().describe('TLS context'),
+  ssl: sslSchema.optional().describe('TLS, in the form of a Python SSLContext'),
+  token: text('a token').optional().describe('what the agent wants to be told; better in token_file'),
+  token_file: text('a file name').optional().describe('file that holds the token'),
+  env: z
+    .union(
+      [z.string({ error: 'all, none or names' }), z.array(text('a name'), { error: 'all, none or names' })],
+      {
+        error: '"all", "none", or names of variables',
+      },
+    )
+    .optional()
+    .describe(
+      "variables of the watcher's environment that its jobs get: all (default), none, or a list of names; the agent of the Python original, which shows them to anybody, gets them only if this is set",
+    ),
 });
 
 const levelNames = ['trace', 'debug', 'info', 'warn', 'warning', 'error', 'fatal', 'critical'] as const;
@@ -312,6 +341,8 @@ export interface WatchDefinition {
   };
   readonly statePath: string | undefined;
   readonly store: 'marker' | 'sqlite' | 'xattr';
+  /** seconds; 0 for none, `auto` where other machines may share the directory */
+  readonly lease: number | 'auto';
   readonly events: boolean;
   readonly steps: readonly JobStep[];
   /** every key of the merged watch, for %(key)s */

@@ -157,6 +157,14 @@ class UnknownKeys {
       .filter(({ used }) => !used)
       .map(({ key, at, path }) => {
         if (key === 'plugin') return warningAt(at, path, 'plugin does nothing here', 'remove it');
+        // jobs that run on another agent than meant do harm
+        if (key === 'client')
+          return errorAt(
+            at,
+            path,
+            'belongs at the top level of the configuration',
+            'move client out of here',
+          );
         const near = suggest(key, Object.keys(watchSchema.shape));
         const hint = near?.startsWith('did you mean') === true ? near : 'remove it';
         return warningAt(at, path, 'nothing knows this key and no placeholder uses it', hint);

@@ -2,7 +2,7 @@
 export interface Clock {
   /** milliseconds since the epoch */
   now(): number;
-  /** Calls back once after `ms`; returns the cancel function. */
+  /** Calls back once after `ms`, never before it returns; 0: as soon as what has happened was heard. @returns the cancel function */
   after(ms: number, callback: () => void): () => void;
 }
 
@@ -11,7 +11,12 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, callback) {
-    const timer = setTimeout(callback, Math.min(Math.max(ms, 0), LONGEST_TIMER));
+    if (ms <= 0) {
+      // setTimeout takes a millisecond at least
+      const soon = setImmediate(callback);
+      return () => clearImmediate(soon);
+    }
+    const timer = setTimeout(callback, Math.min(ms, LONGEST_TIMER));
     return () => clearTimeout(timer);
   },
 };

@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, openSync, statSync, unlinkSync } from 'node:fs';
+import { accessSync, closeSync, constants, lstatSync, openSync, statSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import Database from 'better-sqlite3';
 
@@ -15,11 +15,12 @@ export function lockDirectory(): string {
 /**
  * Takes a lock that is the kernel's: an open SQLite transaction, so it ends with the process, however that ends.
  * @returns the release function, which removes the file; undefined when somebody else holds the lock
- * @throws when the file cannot be made
+ * @throws when the file cannot be made, or is one that another user has put there
  */
 export function tryLock(path: string): (() => void) | undefined {
   for (let attempt = 0; attempt < 3; attempt++) {
     makeFile(path);
+    mustBeOurs(path);
     const database = new Database(path, { timeout: 0 });
     try {
       const inode = inodeOf(path);
@@ -44,6 +45,13 @@ function makeFile(path: string): void {
   } catch {
     // it is there already, or opening it says what is wrong
   }
+}
+
+/** In a directory where everybody may write, another user could hold our lock for ever, or have a link followed. */
+function mustBeOurs(path: string): void {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat !== undefined && (!stat.isFile() || stat.uid !== process.geteuid?.() || stat.nlink > 1))
+    throw new Error(`${path} is not a lock of this user; remove it`);
 }
 
 const isBusy = (error: unknown): boolean =>

@@ -1,13 +1,10 @@
 import { z } from 'zod';
+import type { JobState } from './states.js';
 
-/** The documented states of a job; finer detail goes into `reason` (contract, "The agent"). */
-export const jobStates = ['new', 'running', 'done', 'failed', 'killed'] as const;
-export const jobState = z.enum(jobStates);
-export type JobState = z.infer<typeof jobState>;
+export { isFinished, jobStates, type JobState } from './states.js';
 
-/** A job that will never run again unless somebody resets it. */
-export const isFinished = (state: JobState): boolean =>
-  state === 'done' || state === 'failed' || state === 'killed';
+const aPool = 'expected the name of a pool';
+const aCommand = 'expected a list: the command, then its arguments';
 
 /**
  * What a submitter asks for: the documented submit keys (seeds document, "JSON request format")
@@ -15,9 +12,9 @@ export const isFinished = (state: JobState): boolean =>
  * not UTF-8 as lone surrogates U+DC80..U+DCFF (see lib/text.ts).
  */
 export const jobSpec = z.strictObject({
-  id: z.string().min(1).optional(),
-  pool: z.string().min(1),
-  args: z.array(z.string()).min(1),
+  id: z.string().min(1, { error: 'expected a text, not an empty one' }).optional(),
+  pool: z.string({ error: aPool }).min(1, { error: aPool }),
+  args: z.array(z.string(), { error: aCommand }).min(1, { error: aCommand }),
   node: z.string().optional(),
   cwd: z.string().optional(),
   env: z.record(z.string(), z.string()).optional(),

@@ -54,6 +54,14 @@ export const wireKeys = z.object({
   retries: optional(whole.refine((value) => value >= 0, { error: 'a whole number, 0 or more' })),
   priority: optional(whole),
   kill_grace: optional(number.refine((value) => value >= 0, { error: 'a number of seconds, 0 or more' })),
+  uid: optional(z.union([z.string(), z.int()], { error: 'a user' })),
+  gid: optional(z.union([z.string(), z.int()], { error: 'a group' })),
+  config: optional(
+    z.strictObject(
+      { cwd: optional(text), env: optional(z.record(z.string(), word)) },
+      { error: 'a mapping of cwd and env; other settings of a task are not known here' },
+    ),
+  ),
   tags: optional(
     z.union(
       [text.transform((one) => [one]), z.array(z.union([word, z.null()]), { error: 'a list of tags' })],
@@ -101,6 +109,31 @@ export const wireHello = z.object(
   { protocol: z.literal([1, 2], { error: '1 or 2' }).default(1), token: optional(text) },
   { error: '{"protocol": 2}' },
 );
+
+const position = whole.refine((value) => value >= 0, { error: 'a whole number, 0 or more' });
+
+/** Which part of what a job writes. */
+export const wireOutput = z.object(
+  {
+    id: jobId,
+    stream: optional(z.enum(['stdout', 'stderr'], { error: 'stdout or stderr' })),
+    offset: optional(position),
+    limit: optional(position),
+    run: optional(position),
+  },
+  { error: 'a mapping: {"id": ..., "stream": "stdout", "offset": 0, "limit": 65536}' },
+);
+
+/** How many jobs, and which of them to show. */
+export const wireStat = z.object(
+  {
+    filter: optional(wireFilter),
+    newest: optional(position.refine((value) => value <= 10_000, { error: 'at most 10000' })),
+    active: optional(flag),
+  },
+  { error: 'a mapping: {"filter": {...}, "newest": 20, "active": false}' },
+);
+export type WireStat = z.infer<typeof wireStat>;
 
 export const wireId = jobId;
 export const wireIds = z.union([jobId.transform((id) => [id]), z.array(jobId)], {

@@ -1,6 +1,7 @@
 import type { AgentCore } from '../agent/core.js';
 import type { JobRecord } from '../agent/types.js';
 import { toAscii } from './json.js';
+import type { Interest } from './service.js';
 
 /** Jobs a slow reader is behind by, before only the sequence number is remembered. */
 const MOST_BEHIND = 1024;
@@ -15,7 +16,9 @@ export interface FeedSink {
 
 /**
  * The changes of jobs as lines for one reader. One that reads fast hears every state of every job; one that does not
- * hears of each job's latest state, and costs a bounded amount of memory meanwhile.
+ * hears of each job's latest state, and costs a bounded amount of memory meanwhile. So that its picture stays right, a
+ * job that does not match any more is told with `left`; what it was before a break is not known, so it is then told
+ * of every job that changed and does not match.
  */
 export class ChangeFeed {
   private fresh: JobRecord[] = [];
@@ -28,12 +31,12 @@ export class ChangeFeed {
 
   constructor(
     private readonly core: Pick<AgentCore, 'find' | 'changedSince' | 'onRecord'>,
-    private readonly matches: (record: JobRecord) => boolean,
+    private readonly interest: Interest,
     since: number | undefined,
     private readonly sink: FeedSink,
   ) {
     this.lost = since;
-    this.off = core.onRecord((record) => this.hear(record));
+    this.off = core.onRecord((record, before) => this.hear(record, before));
     if (since !== undefined) this.wake();
   }
 
@@ -53,8 +56,9 @@ export class ChangeFeed {
     this.blocked = true;
   }
 
-  private hear(record: JobRecord): void {
-    if (!this.matches(record)) return;
+  private hear(record: JobRecord, before: JobRecord | undefined): void {
+    const { matches } = this.interest;
+    if (!matches(record) && (before === undefined || !matches(before))) return;
     if (this.lost !== undefined) return; // it will be found by its number
     if (this.blocked || this.fresh.length >= MOST_BEHIND) this.postpone(record);
     else {
@@ -97,13 +101,14 @@ export class ChangeFeed {
   private catchUp(since: number): boolean {
     const { records, next } = this.core.changedSince(since, BATCH);
     this.lost = next;
-    const batch = records.filter(this.matches);
+    const batch = records.filter(this.interest.concerns);
     return batch.length === 0 || this.send(batch);
   }
 
   private send(records: readonly JobRecord[]): boolean {
     const lines = records.map((record) => {
-      const event = { job: { ...this.sink.view(record), id: record.id }, seq: record.seq };
+      const left = this.interest.matches(record) ? {} : { left: true };
+      const event = { job: { ...this.sink.view(record), id: record.id }, seq: record.seq, ...left };
       return `${toAscii([{ event }])}\n`;
     });
     this.blocked = !this.sink.write(lines.join(''));

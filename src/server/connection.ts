@@ -4,8 +4,9 @@ import { renderLine, runLine } from './dispatch.js';
 import type { LineAnswer } from './dispatch.js';
 import { toAscii } from './json.js';
 import { jobView } from './job-view.js';
+import { LineParser } from './line-parser.js';
 import { LineSplitter } from './line-splitter.js';
-import type { Service, Session } from './service.js';
+import type { Interest, Service, Session } from './service.js';
 
 /** A longer line is refused, and the connection closed (contract, "The agent"). */
 const LONGEST_LINE = 16 * 1024 * 1024;
@@ -21,7 +22,7 @@ export interface ConnectionLimits {
 }
 
 /** With more than this in unfinished lines, whoever adds to it is let go. */
-const MOST_HELD = 256 * 1024 * 1024;
+const MOST_HELD = 128 * 1024 * 1024;
 
 /** One client: its lines in order, one answer a line, in as few writes as there are turns. */
 export class Connection {
@@ -30,6 +31,8 @@ export class Connection {
   private lines: Buffer[] = [];
   private answers: (LineAnswer | string)[] = [];
   private unwritten = 0;
+  /** answers wait for the client to read those before them */
+  private isBehind = false;
   private feeds: ChangeFeed[] = [];
   private ended = false;
   private closed = false;
@@ -40,13 +43,14 @@ export class Connection {
   constructor(
     private readonly socket: Socket,
     private readonly service: Service,
-    session: Omit<Session, 'startWatch'>,
+    session: Omit<Session, 'startWatch' | 'parser'>,
     private readonly limits: ConnectionLimits,
     private readonly gone: () => void,
   ) {
     this.session = {
       ...session,
-      startWatch: (matches, since) => this.startWatch(matches, since),
+      parser: new LineParser(),
+      startWatch: (interest, since) => this.startWatch(interest, since),
     };
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.receive(chunk));
@@ -102,7 +106,7 @@ export class Connection {
   }
 
   private isFull(): boolean {
-    return this.unwritten + this.socket.writableLength > MOST_UNREAD;
+    return this.isBehind || this.unwritten + this.socket.writableLength > MOST_UNREAD;
   }
 
   private run(line: Buffer): void {
@@ -117,37 +121,50 @@ export class Connection {
     this.unwritten += text.length;
   }
 
+  /** Writes the answers, as many as there is room for: of a few short lines they may be many times their size. */
   private deliver(): void {
     if (this.closed) return;
     const answers = this.answers;
-    this.answers = [];
+    let text = '';
+    let next = 0;
+    while (next < answers.length && text.length + this.socket.writableLength <= MOST_UNREAD) {
+      const one = answers[next++]!;
+      text += typeof one === 'string' ? one : renderLine(one, this.service);
+    }
+    this.answers = answers.slice(next);
+    this.isBehind = this.answers.length > 0;
     this.unwritten = 0;
-    const text = answers
-      .map((one) => (typeof one === 'string' ? one : renderLine(one, this.service)))
-      .join('');
-    if (text !== '') this.socket.write(text);
+    const isTaken = text === '' ? !this.socket.writableNeedDrain : this.socket.write(text, 'latin1');
+    if (this.isBehind) {
+      // without a drain to come
+      if (isTaken) setImmediate(() => this.deliver());
+      return;
+    }
     if (this.ended) this.socket.end();
     else if (!this.isFull()) this.drained();
   }
 
   private drained(): void {
-    if (this.closed || this.ended) return;
+    if (this.closed) return;
+    if (this.isBehind) return this.deliver();
+    if (this.ended) return;
     if (this.socket.isPaused()) this.socket.resume();
     if (this.lines.length > 0) setImmediate(() => this.pump());
     for (const feed of this.feeds) feed.resume();
   }
 
-  private startWatch(matches: Parameters<Session['startWatch']>[0], since: number | undefined): number {
+  private startWatch(interest: Interest, since: number | undefined): number {
     const { core } = this.service;
     for (const feed of this.feeds.splice(0)) feed.stop();
     const context = this.service.view();
-    const feed = new ChangeFeed(core, matches, since, {
+    const feed = new ChangeFeed(core, interest, since, {
       view: (record) => jobView(record, context, { protocol: 2, output: true }),
       write: (text) => {
         // what was asked before is answered before
         if (this.answers.length > 0) this.service.submits.flush();
-        this.socket.write(text);
-        return this.socket.writableLength <= MOST_UNREAD;
+        if (this.isBehind) this.answers.push(text);
+        else this.socket.write(text, 'latin1');
+        return !this.isFull();
       },
     });
     this.feeds.push(feed);
@@ -164,6 +181,7 @@ export class Connection {
     this.lines = [];
     this.takeRest();
     this.deliver();
+    this.answers = [];
     this.socket.end(`${toAscii([{ error }])}\n`);
     this.socket.destroySoon();
   }

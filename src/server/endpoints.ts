@@ -24,8 +24,11 @@ export function endpointsOf(listen: ListenConfig): Endpoint[] {
 export function tokenOf({ token, token_file }: ListenConfig): string | undefined {
   if (token_file === undefined) return token;
   try {
-    if ((statSync(token_file).mode & 0o077) !== 0)
-      throw new UserError(`listen.token_file: ${token_file} can be read by others; chmod 600 ${token_file}`);
+    // its group may read it: that is how secrets are handed to services and containers
+    if ((statSync(token_file).mode & 0o027) !== 0)
+      throw new UserError(
+        `listen.token_file: ${token_file} can be read by anybody, or written by its group; chmod 600 ${token_file}`,
+      );
     const text = readFileSync(token_file, 'utf8').trim();
     if (text === '') throw new UserError(`listen.token_file: ${token_file} is empty`);
     return text;

@@ -1,5 +1,6 @@
 import type { JobRecord } from '../agent/types.js';
 import type { WireFilter } from '../protocol/wire.js';
+import { ownUser } from './identity.js';
 import { isActive, wireNode, wireState } from './job-view.js';
 import type { ViewContext } from './job-view.js';
 
@@ -62,6 +63,7 @@ function attribute(record: JobRecord, key: string, context: ViewContext): unknow
   if (key === 'active') return isActive(record, context);
   if (record.wire !== undefined && Object.hasOwn(record.wire, key)) return record.wire[key];
   if (key === 'env') return undefined;
+  if (key === 'uid') return ownUser();
   if (Object.hasOwn(record.spec, key)) return record.spec[key as keyof JobRecord['spec']];
   if (flags.has(key)) return false;
   return publicKeys.has(key) ? record[key as keyof JobRecord] : undefined;

@@ -3,11 +3,13 @@ import { createConnection, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
-import { hasCode } from '../lib/errors.js';
+import { describeError, hasCode } from '../lib/errors.js';
 import { Connection } from './connection.js';
 import type { Service, Session } from './service.js';
 
 const HANDSHAKE_MS = 10_000;
+/** A stop waits this long for clients to hang up after their last answer. */
+const GOODBYE_MS = 1000;
 
 /** Where a server listens. */
 export type Endpoint =
@@ -53,35 +55,58 @@ export async function listen(
     connections.add(connection);
   };
   const server = makeServer(endpoint, accept);
+  const sockets = track(server);
   server.maxConnections = options.mostConnections;
-  server.on('error', (error) =>
-    service.log.warn({ err: error }, 'listening: a connection could not be taken'),
-  );
   if (endpoint.kind === 'unix') await removeDeadSocket(endpoint.path);
   await bind(server, endpoint);
+  server.on('error', (error) =>
+    service.log.warn({}, `listening: a connection could not be taken: ${describeError(error)}`),
+  );
   return {
     ...describe(server, endpoint),
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve());
+        const late = setTimeout(() => destroy(sockets), connections.size > 0 ? GOODBYE_MS : 0);
+        server.close(() => {
+          clearTimeout(late);
+          resolve();
+        });
         for (const connection of connections) connection.end();
         if (endpoint.kind === 'unix') rmSync(endpoint.path, { force: true });
       }),
   };
 }
 
+/** All that is connected, also before (or without ever) a TLS handshake. */
+function track(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  return sockets;
+}
+
+function destroy(sockets: Iterable<Socket>): void {
+  for (const socket of sockets) socket.destroy();
+}
+
 function makeServer(endpoint: Endpoint, accept: (socket: Socket) => void): Server {
-  const options = { allowHalfOpen: true, noDelay: true };
-  if (endpoint.kind === 'unix' || endpoint.tls === undefined) return createServer(options, accept);
+  if (endpoint.kind === 'unix' || endpoint.tls === undefined)
+    return createServer({ allowHalfOpen: true, noDelay: true }, accept);
   const { context, clientCertificate } = endpoint.tls;
   const server = createTlsServer({
-    ...options,
     ...context,
+    noDelay: true,
     handshakeTimeout: HANDSHAKE_MS,
     requestCert: clientCertificate !== 'none',
     rejectUnauthorized: clientCertificate === 'required',
   });
-  server.on('secureConnection', accept);
+  server.on('secureConnection', (socket) => {
+    // not before: who hangs up during the handshake would keep its place until that times out
+    socket.allowHalfOpen = true;
+    accept(socket);
+  });
   server.on('tlsClientError', (_error, socket) => socket.destroy());
   return server;
 }
@@ -91,7 +116,7 @@ function sessionOf(
   socket: Socket,
   endpoint: Endpoint,
   { needsToken }: ListenOptions,
-): Omit<Session, 'startWatch'> {
+): Omit<Session, 'startWatch' | 'parser'> {
   if (endpoint.kind === 'unix') return { protocol: 1, authorised: true, owner: 'unix', peer: 'unix' };
   const peer = socket.remoteAddress ?? 'unknown';
   const name = endpoint.tls === undefined ? undefined : certificateName(socket as TLSSocket);
@@ -118,7 +143,8 @@ async function removeDeadSocket(path: string): Promise<void> {
       probe.destroy();
       resolve(true);
     });
-    probe.on('error', () => resolve(false));
+    // anything else, such as a queue that is full, is somebody alive
+    probe.on('error', (error) => resolve(!hasCode(error, 'ECONNREFUSED', 'ENOENT')));
   });
   if (!isServed) rmSync(path, { force: true });
 }

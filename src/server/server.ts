@@ -1,3 +1,4 @@
+import { describeError } from '../lib/errors.js';
 import type { AgentCore } from '../agent/core.js';
 import type { BoxConfig } from '../config/box.js';
 import type { Clock } from '../lib/clock.js';
@@ -38,7 +39,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const service: Service = {
     ...options,
     seen,
-    submits: new SubmitBatch(core),
+    submits: new SubmitBatch(core, (error) =>
+      options.log.error({}, `a request failed: ${describeError(error)}`),
+    ),
     token: () => token,
     view: () => ({
       node: options.node,
@@ -47,7 +50,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       spool: core.spool,
     }),
   };
-  const left = core.list(['new'], ({ spec }) => spec.pool === CONFIG_POOL);
+  const left = core.queuedIn(CONFIG_POOL);
   for (const { id } of left) applyConfigJob(id, service);
   const listening = await listenAll(service, current(), token);
   return {

@@ -3,6 +3,8 @@ import type { JobRecord } from '../agent/types.js';
 import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
 import { jobView } from './job-view.js';
+import { toAscii } from './json.js';
+import type { LineParser } from './line-parser.js';
 import type { ViewContext, WireJob } from './job-view.js';
 import type { SeenResults } from './seen.js';
 import type { SubmitBatch } from './submit-batch.js';
@@ -30,8 +32,16 @@ export interface Service {
   readonly view: () => ViewContext;
 }
 
+/** Which changes somebody wants to hear of. */
+export interface Interest {
+  /** jobs as wanted */
+  readonly matches: (record: JobRecord) => boolean;
+  /** false: the job never matches, however it changes */
+  readonly concerns: (record: JobRecord) => boolean;
+}
+
 /** Starts to tell changes; returns the sequence number it starts after. */
-export type StartWatch = (matches: (record: JobRecord) => boolean, since: number | undefined) => number;
+export type StartWatch = (interest: Interest, since: number | undefined) => number;
 
 /** One client. */
 export interface Session {
@@ -42,6 +52,7 @@ export interface Session {
   /** where it comes from: whose turn its jobs take when it does not say */
   readonly peer: string;
   readonly startWatch: StartWatch;
+  readonly parser: LineParser;
 }
 
 export interface Call {
@@ -55,7 +66,11 @@ export type Handler = (argument: unknown, call: Call) => unknown;
 
 /** An answer that is read after the batch of submits is on disk. */
 export class Later {
-  constructor(readonly read: () => unknown) {}
+  /** @param text the same as JSON; for answers with names that are never the same, which are dear as objects */
+  constructor(
+    readonly read: () => unknown,
+    readonly text: () => string = () => toAscii(read()),
+  ) {}
 }
 
 /** A job as this client gets it. */

@@ -28,7 +28,11 @@ export class SubmitBatch {
   private turn: NodeJS.Immediate | undefined;
   private readonly listeners = new Set<() => void>();
 
-  constructor(private readonly core: Pick<AgentCore, 'submit'>) {}
+  constructor(
+    private readonly core: Pick<AgentCore, 'submit'>,
+    /** told of what a listener threw */
+    private readonly failed: (error: unknown) => void,
+  ) {}
 
   get isEmpty(): boolean {
     return this.waiting.length === 0;
@@ -61,7 +65,16 @@ export class SubmitBatch {
     if (batch.length > 0) this.write(batch);
     const listeners = [...this.listeners];
     this.listeners.clear();
-    for (const listener of listeners) listener();
+    for (const listener of listeners) this.call(listener);
+  }
+
+  /** One that fails must not keep the others from their answers. */
+  private call(listener: () => void): void {
+    try {
+      listener();
+    } catch (error) {
+      this.failed(error);
+    }
   }
 
   private write(batch: typeof this.waiting): void {

@@ -58,6 +58,8 @@ export function explain(inspection: Inspection, path: string): Explanation {
     rules.push({ rule: 'exists', verdict: 'fail', detail: `no ${watch.type} of this name is there` });
     return done('waits for the file to appear');
   }
+  if (inspection.owner !== undefined)
+    rules.push({ rule: 'lease', verdict: 'info', detail: `held by ${inspection.owner}` });
   rules.push({ rule: 'exists', verdict: 'pass', detail: `${watch.type}, ${file.stat.size} bytes` });
   rules.push(ageRule(inspection, file));
   const { units, waiting } = findUnits(watch, input.files, input.now, hasRecordIn(watch, input));

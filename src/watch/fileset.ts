@@ -18,7 +18,7 @@ export interface Fileset {
  * Each file of the first list makes a set with all matching files of the others; where the first list has none,
  * the files there are make one (incomplete) set. A file without enough parts, or without one of the captures,
  * joins nothing. Sets come in the order of `files`.
- * @param hasRecord whether a file was processed before: a set that ran incomplete keeps its key file, so that a late
+ * @param hasRecord whether a file was processed before, as the one that stands for its set: a set that ran incomplete keeps its key file, so that a late
  *   member of an earlier list does not make it run again
  */
 export function joinFilesets(
@@ -59,7 +59,10 @@ function setsOf(
   const missing = lists.flatMap((list, index) => (list.length === 0 ? [index] : []));
   const name = key.split('\u0000').join(separator);
   const [first, ...rest] = lists;
-  const earlier = rest.map((list) => list[0]).find((file) => file !== undefined && hasRecord(file.path));
+  const isOpen = !first!.some((file) => hasRecord(file.path));
+  const earlier = isOpen
+    ? rest.map((list) => list[0]).find((file) => file && hasRecord(file.path))
+    : undefined;
   if (earlier !== undefined) return [{ keyFile: earlier, members: lists, missing, key: name }];
   if (first!.length > 0)
     return first!.map((file) => ({ keyFile: file, members: [[file], ...rest], missing, key: name }));

@@ -1,8 +1,9 @@
-import { lstatSync, opendirSync, statfsSync, statSync, type BigIntStats } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { BigIntStats, Dirent } from 'node:fs';
 import { hasCode } from '../lib/errors.js';
+import { realFileSystem, type FileSystem } from '../lib/file-system.js';
 import { bytesToBuffer } from '../lib/text.js';
 import type { FileStat } from './identity.js';
+import { Pace } from './pace.js';
 
 /** What stat found: a file, a directory, something else, nothing, or an error to report. */
 export type Looked =
@@ -11,10 +12,10 @@ export type Looked =
   | { readonly kind: 'error'; readonly error: unknown };
 
 /** Follows symbolic links: a link to a file is that file. @param path bytes */
-export function look(path: string): Looked {
+export function look(path: string, fs: FileSystem = realFileSystem): Looked {
   let stats: BigIntStats;
   try {
-    stats = statSync(bytesToBuffer(path), { bigint: true });
+    stats = fs.statSync(bytesToBuffer(path), { bigint: true });
   } catch (error) {
     return hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP') ? { kind: 'gone' } : { kind: 'error', error };
   }
@@ -24,9 +25,9 @@ export function look(path: string): Looked {
 }
 
 /** Links to folders are not followed downwards: they may lead back up. @param path bytes */
-export function isLink(path: string): boolean {
+export function isLink(path: string, fs: FileSystem = realFileSystem): boolean {
   try {
-    return lstatSync(bytesToBuffer(path)).isSymbolicLink();
+    return fs.lstatSync(bytesToBuffer(path)).isSymbolicLink();
   } catch {
     return false;
   }
@@ -40,25 +41,39 @@ const toFileStat = (stats: BigIntStats): FileStat => ({
   inode: stats.ino,
 });
 
-const SLICE_MS = 5;
+/** How many names come between two looks at the clock. */
+const STRETCH = 64;
 
 /**
- * Names of a folder as bytes, without types, in the order of the file system. Yields to the event loop every 5 ms;
- * opendirSync in blocks of 1,024 is the fastest way Node has (limits/README).
+ * Names of a folder as bytes, in the order of the file system. Lets the event loop go every 5 ms. opendirSync in blocks
+ * of 1,024 is the fastest way Node has, and brings types; but where the file system gives no types, Node asks for each with a
+ * stat. So only those that are known to give them are read that way.
+ * @param isLocal what hasReliableMtime says of it
  * @throws the system error of opendir or readdir
  */
-export async function listFolder(path: string, onName: (name: string) => void): Promise<void> {
-  const directory = opendirSync(bytesToBuffer(path), {
+export async function listFolder(
+  path: string,
+  onName: (name: string, entry?: Dirent) => void,
+  fs: FileSystem = realFileSystem,
+  isLocal = true,
+): Promise<void> {
+  const pace = new Pace();
+  let count = 0;
+  if (!isLocal) {
+    for (const name of fs.readdirSync(bytesToBuffer(path), { encoding: 'latin1' })) {
+      onName(name);
+      if (++count % STRETCH === 0) await pace.keep();
+    }
+    return;
+  }
+  const directory = fs.opendirSync(bytesToBuffer(path), {
     encoding: 'latin1' as BufferEncoding,
     bufferSize: 1024,
   });
   try {
-    let sliceEnd = performance.now() + SLICE_MS;
     for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
-      onName(entry.name);
-      if (performance.now() < sliceEnd) continue;
-      await nextTurn();
-      sliceEnd = performance.now() + SLICE_MS;
+      onName(entry.name, entry);
+      if (++count % STRETCH === 0) await pace.keep();
     }
   } finally {
     directory.closeSync();
@@ -68,9 +83,9 @@ export async function listFolder(path: string, onName: (name: string) => void): 
 /** File systems whose directories change their mtime with every entry, for sure: an unchanged mtime means an unchanged listing. */
 const LOCAL_TYPES = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x2fc12fc1, 0x794c7630]);
 
-export function hasReliableMtime(path: string): boolean {
+export function hasReliableMtime(path: string, fs: FileSystem = realFileSystem): boolean {
   try {
-    return LOCAL_TYPES.has(statfsSync(bytesToBuffer(path)).type);
+    return LOCAL_TYPES.has(fs.statfsSync(bytesToBuffer(path)).type);
   } catch {
     return false;
   }

@@ -7,7 +7,10 @@ import { Observer } from './observer.js';
 import { plan, type Plan } from './plan.js';
 import { Prober } from './prober.js';
 import { compileSelector, type Selector } from './select.js';
+import { realFileSystem } from '../lib/file-system.js';
 import type { Submission } from './ledger.js';
+import { describeOwner } from './lease.js';
+import { LeaseFiles } from './lease-files.js';
 
 /** A look at one watch from outside the service: everything the planner needs, and nothing is touched. */
 export interface Inspection {
@@ -16,17 +19,23 @@ export interface Inspection {
   readonly store: MarkerStore;
   readonly observer: Observer;
   readonly input: PlanInput;
+  /** who holds the lease of the watch, in words; undefined when nobody does */
+  readonly owner: string | undefined;
   /** trouble met while looking, by path */
   readonly troubles: ReadonlyMap<string, unknown>;
   /** the plan with the evidence that can be had without running anything; checks remain as probes */
   readonly plan: Plan;
 }
 
-/** @param open submissions whose results are not recorded yet, from the ledger */
+/**
+ * @param open submissions whose results are not recorded yet, from the ledger
+ * @param whole every file is to be had with its place in the order; else those that need nothing more are only counted
+ */
 export async function inspect(
   watch: WatchDefinition,
   open: readonly Submission[],
   clock: Clock,
+  whole: boolean,
 ): Promise<Inspection> {
   const select = compileSelector(watch);
   const store = new MarkerStore(
@@ -37,11 +46,15 @@ export async function inspect(
     true,
   );
   const troubles = new Map<string, unknown>();
-  const observer = new Observer(watch, select, store, {
-    trouble: (path, error) => troubles.set(path, error),
+  const events = {
+    trouble: (path: string, error: unknown) => troubles.set(path, error),
     recovered: () => undefined,
     folderFound: () => undefined,
     folderGone: () => undefined,
+  };
+  const observer = new Observer(watch, select, store, events, realFileSystem, {
+    whole,
+    lookAtOnce: Infinity,
   });
   await observer.scan(clock.now(), true);
   const prober = new Prober(
@@ -54,6 +67,7 @@ export async function inspect(
   const inFlight = new Map<string, InFlight>(open.map((submission) => [submission.path, submission]));
   const makeInput = (): PlanInput => ({
     files: observer.rootPresent ? observer.files() : [],
+    folded: observer.folded,
     now: clock.now(),
     record: (path, step) => store.read({ path, step }, observer.get(path)?.stat),
     inFlight: (path) => inFlight.get(path),
@@ -68,11 +82,22 @@ export async function inspect(
       .filter((action) => action.kind === 'probe')
       .filter((probe) => probe.what !== 'check');
     if (probes.length === 0) break;
-    await prober.gather(probes);
+    prober.gather(probes);
     input = makeInput();
     next = plan(watch, input);
   }
-  return { watch, select, store, observer, input, troubles, plan: next };
+  return { watch, select, store, observer, input, owner: ownerOf(watch), troubles, plan: next };
+}
+
+function ownerOf({ name, path, statePath }: WatchDefinition): string | undefined {
+  try {
+    const files = new LeaseFiles(statePath ?? path!, name, realFileSystem);
+    const [highest] = files.list();
+    const file = highest === undefined ? undefined : files.read(highest);
+    return file === undefined ? undefined : describeOwner(file);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Nothing is run while looking. */

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import type { WatchDefinition } from '../config/schema.js';
 import { describeError } from '../lib/errors.js';
@@ -38,6 +38,7 @@ const WITHDRAWN = 2;
 export class Ledger {
   readonly #db: Database.Database;
   readonly #path: string;
+  readonly #statements: ReturnType<typeof prepareStatements>;
 
   /** A ledger to look at, for dry runs; undefined when there is none. */
   static peek(path: string): Pick<Ledger, 'open' | 'close'> | undefined {
@@ -50,6 +51,7 @@ export class Ledger {
   constructor(path: string) {
     this.#path = path;
     this.#db = new Database(path);
+    chmodSync(path, 0o600);
     this.#db.pragma('journal_mode = WAL');
     this.#db.pragma('synchronous = FULL');
     const version = Number(this.#db.pragma('user_version', { simple: true }));
@@ -65,6 +67,7 @@ export class Ledger {
       CREATE INDEX IF NOT EXISTS open_submission ON submission (scope) WHERE recorded = 0;
       PRAGMA user_version = ${SCHEMA_VERSION};
     `);
+    this.#statements = prepareStatements(this.#db);
   }
 
   /** Submissions of a watch whose result has not been recorded. */
@@ -80,33 +83,36 @@ export class Ledger {
       .map((row) => row.scope);
   }
 
+  /** Keys of the submissions whose result is recorded. */
+  recordedKeys(): Set<string> {
+    const rows = this.#db
+      .prepare<[], { key: string }>(`SELECT key FROM submission WHERE recorded = ${RECORDED}`)
+      .all();
+    return new Set(rows.map((row) => row.key));
+  }
+
   /**
    * Fixes key and id of an attempt. The same attempt that was intended before keeps its key, so that the agent knows it
    * again; one whose result was recorded gets the next generation: its marker was removed by a person.
+   * @param known jobs of another watcher that may have submitted the same attempt, in a generation of its own
    */
   prepare(
     attempt: Omit<Attempt, 'generation'> & { readonly scope: string },
     id: string | undefined,
     backlog: boolean,
+    known: KnownJobs = new Map(),
   ): Submission {
-    const row = this.#db
-      .prepare<[string, number, string], Row>(
-        'SELECT * FROM submission WHERE scope = ? AND step = ? AND path = ?',
-      )
-      .get(attempt.scope, attempt.step, JSON.stringify(attempt.path));
-    const full = { ...attempt, generation: nextGeneration(row, attempt) };
+    const row = this.#statements.get.get(attempt.scope, attempt.step, JSON.stringify(attempt.path));
+    const own = nextGeneration(row, attempt);
+    const full = { ...attempt, generation: knownGeneration(row, attempt, known, own) ?? own };
     return { ...full, key: submissionKey(full), jobId: id ?? jobId(full), backlog };
   }
 
   /** Durable when it returns. */
   intend(submissions: readonly Submission[], now: number): void {
-    const insert = this.#db.prepare(
-      `INSERT OR REPLACE INTO submission (scope, watch, step, path, identity, attempt, generation, job_id, key, backlog, recorded, changed_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
-    );
     this.#write(() => {
       for (const s of submissions) {
-        insert.run(
+        this.#statements.intend.run(
           s.scope,
           s.watch,
           s.step,
@@ -123,23 +129,22 @@ export class Ledger {
     });
   }
 
-  /** The results of these are in their markers, or need none. */
+  /**
+   * The results of these are in their markers, or need none. Not synced: a power cut may open them again, and the same
+   * markers are written again. Whatever is intended later makes it durable, too.
+   */
   record(submissions: readonly Submission[], now: number): void {
-    const update = this.#db.prepare(
-      `UPDATE submission SET recorded = ${RECORDED}, changed_at = ? WHERE scope = ? AND step = ? AND path = ?`,
-    );
-    this.#write(() => {
-      for (const s of submissions) update.run(now, s.scope, s.step, JSON.stringify(s.path));
+    this.#writeUnsynced(() => {
+      for (const s of submissions)
+        this.#statements.close.run(RECORDED, now, s.scope, s.step, JSON.stringify(s.path));
     });
   }
 
   /** Closes submissions that never reached an agent; the attempt may be made again under the same key. */
   withdraw(submissions: readonly Submission[]): void {
-    const update = this.#db.prepare(
-      `UPDATE submission SET recorded = ${WITHDRAWN} WHERE scope = ? AND step = ? AND path = ?`,
-    );
-    this.#write(() => {
-      for (const s of submissions) update.run(s.scope, s.step, JSON.stringify(s.path));
+    this.#writeUnsynced(() => {
+      for (const s of submissions)
+        this.#statements.close.run(WITHDRAWN, null, s.scope, s.step, JSON.stringify(s.path));
     });
   }
 
@@ -152,6 +157,15 @@ export class Ledger {
     this.#db.close();
   }
 
+  #writeUnsynced(changes: () => void): void {
+    this.#db.pragma('synchronous = NORMAL');
+    try {
+      this.#write(changes);
+    } finally {
+      this.#db.pragma('synchronous = FULL');
+    }
+  }
+
   #write(changes: () => void): void {
     try {
       this.#db.transaction(changes)();
@@ -160,6 +174,19 @@ export class Ledger {
     }
   }
 }
+
+const prepareStatements = (db: Database.Database) => ({
+  get: db.prepare<[string, number, string], Row>(
+    'SELECT * FROM submission WHERE scope = ? AND step = ? AND path = ?',
+  ),
+  intend: db.prepare(
+    `INSERT OR REPLACE INTO submission (scope, watch, step, path, identity, attempt, generation, job_id, key, backlog, recorded, changed_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
+  ),
+  close: db.prepare<[number, number | null, string, number, string]>(
+    'UPDATE submission SET recorded = ?, changed_at = coalesce(?, changed_at) WHERE scope = ? AND step = ? AND path = ?',
+  ),
+});
 
 function nextGeneration(
   row: Row | undefined,
@@ -174,6 +201,26 @@ function nextGeneration(
       ? attempt.attempt > row.attempt
       : attempt.attempt >= row.attempt;
   return goesOn ? row.generation : row.generation + 1;
+}
+
+/** Keys of jobs the agent has, and whether they are still to end. */
+export type KnownJobs = ReadonlyMap<string, boolean>;
+const MOST_GENERATIONS = 64;
+
+/** The generation under which another watcher submitted this attempt; of a file that we know, only while that job is to end. */
+function knownGeneration(
+  row: Row | undefined,
+  attempt: Omit<Attempt, 'generation'>,
+  known: KnownJobs,
+  own: number,
+): number | undefined {
+  if (known.size === 0) return undefined;
+  const isSame = row?.identity === JSON.stringify(attempt.identity);
+  for (let generation = MOST_GENERATIONS; generation >= (isSame ? own : 0); generation--) {
+    const isActive = known.get(submissionKey({ ...attempt, generation }));
+    if (isActive === true || (isActive === false && row === undefined)) return generation;
+  }
+  return undefined;
 }
 
 /** Where the submissions of a watch are kept apart: by its name, and by its directory if it looks at one. */

@@ -9,7 +9,7 @@ export type MarkerState = (typeof markerStates)[number];
 
 const LONGEST_NAME = 255;
 /** room for the longest suffix, and for the `.tmp` of an atomic write */
-const LONGEST_STEM = LONGEST_NAME - '.killed'.length - '.tmp'.length;
+export const LONGEST_STEM = LONGEST_NAME - '.killed'.length - '.tmp'.length;
 const DIGEST_MARK = '~';
 
 export const markerPrefix = (watch: string): string => `._${watch}_`;

@@ -1,8 +1,8 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, unlinkSync } from 'node:fs';
-import { syncDirectory, writeFileAtomic } from '../lib/atomic-write.js';
+import { flushDirectory, syncDirectory, writeFileAtomic, type Staged } from '../lib/atomic-write.js';
 import { hasCode } from '../lib/errors.js';
+import { realFileSystem, type FileSystem } from '../lib/file-system.js';
 import { bytesToBuffer, bytesToText, textToBytes } from '../lib/text.js';
-import { milliseconds, type FileStat, type Identity } from './identity.js';
+import type { FileStat, Identity } from './identity.js';
 import {
   isShortened,
   markerPrefix,
@@ -21,24 +21,24 @@ import {
   type Result,
   type StepRecord,
 } from './record.js';
-import type { RecordStore } from './record-store.js';
+import { kind, type Counts, type FolderTable } from './folder-table.js';
+import { KnownRecords, type Known } from './known-records.js';
+import { placeOf, recordReader, slotsIn, statesIn, type Placed } from './record-bits.js';
+import { markerTime, timeMark, touchMark } from './marker-time.js';
+import { publishAll, stageAll, syncAll, temporaryOf, writeTogether, type NewFile } from './marker-writer.js';
+import type { NewRecord, RecordStore } from './record-store.js';
 import { baseName, folderOf } from './select.js';
 
-interface Known {
-  readonly states: Set<MarkerState>;
-  /** facts of the result marker and content of .mtime, once read */
-  facts?: MarkerFacts | null;
-  mtime?: string | null;
-  /** ms, mtime of the result marker, once looked at */
-  writtenAt?: number;
-}
+/** Bytes. Ours hold at most 1 MiB of each stream; the original's have all of it. */
+const LARGEST_MARKER = 64 * 1024 * 1024;
 
 const results = ['done', 'failed', 'killed'] as const;
 const unknown: StepRecord = { states: new Set() };
 
 /** Markers as files: beside the data, or mirrored under `statePath`. See RecordStore for the contract of each method. */
 export class MarkerStore implements RecordStore {
-  readonly #folders = new Map<string, Map<string, Known>>();
+  readonly #records = new KnownRecords();
+  readonly #readName: ReturnType<typeof recordReader>;
   readonly #unflushed = new Set<string>();
 
   /**
@@ -53,75 +53,104 @@ export class MarkerStore implements RecordStore {
     private readonly beside: boolean,
     private readonly needsContent: boolean,
     private readonly readOnly = false,
-  ) {}
+    private readonly fs: FileSystem = realFileSystem,
+  ) {
+    this.#readName = recordReader(textToBytes(watch));
+  }
 
-  refresh(folder: string, hidden: readonly string[]): string[] | undefined {
-    const names = this.beside ? hidden : this.#listOwn(folder);
-    const before = this.#folders.get(folder);
-    const now = new Map<string, Known>();
-    const watch = textToBytes(this.watch);
-    for (const name of names) {
-      const marker = parseMarkerName(watch, name);
-      if (marker === undefined) this.#removeLeftover(folder, name, watch);
-      else remember(now, marker.stem, marker.state);
-    }
-    let same = before?.size === now.size;
-    for (const [stem, known] of now) if (!keepFacts(known, before?.get(stem))) same = false;
-    this.#folders.set(folder, now);
-    if (same) return undefined;
-    return [...(before?.keys() ?? [])].flatMap((stem) =>
-      now.has(stem) ? [] : this.#pathOfName(folder, stem),
-    );
+  table = (folder: string): FolderTable => this.#records.table(folder);
+
+  get folded(): Counts {
+    return this.#records.folded;
+  }
+
+  listed(folder: string, name: string, placed: Placed): void {
+    if (this.beside && !this.#readName(name, placed)) this.#removeLeftover(folder, name);
+  }
+
+  listOwn(folder: string, placed: Placed): void {
+    if (this.beside) return;
+    for (const name of this.#ownNames(folder))
+      if (!this.#readName(name, placed)) this.#removeLeftover(folder, name);
+  }
+
+  relisted(folder: string, key: string): string | undefined {
+    this.#records.forget(folder, key);
+    return this.#pathOfKey(folder, key);
+  }
+
+  forget(path: string): void {
+    this.#records.forget(folderOf(path), textToBytes(baseName(path)));
   }
 
   noticed(folder: string, hiddenName: string, exists: boolean): { path: string | undefined } | undefined {
     const marker = parseMarkerName(textToBytes(this.watch), hiddenName);
     if (marker === undefined || !this.beside) return undefined;
-    const stems = this.#stems(folder);
-    const known = stems.get(marker.stem);
-    if (exists === (known?.states.has(marker.state) ?? false)) return undefined;
-    if (exists) remember(stems, marker.stem, marker.state);
-    else known?.states.delete(marker.state);
-    const changed = stems.get(marker.stem)!;
-    delete changed.facts;
-    delete changed.writtenAt;
-    delete changed.mtime;
-    if (changed.states.size === 0) stems.delete(marker.stem);
-    return { path: this.#pathOfName(folder, marker.stem)[0] };
+    const { step, file, stem, state } = marker;
+    const known = this.#records.get(folder, step, file, stem);
+    if (exists === (known?.states.has(state) ?? false)) return undefined;
+    if (exists) this.#records.add(folder, step, file, stem, state);
+    else known?.delete(state);
+    const { key } = placeOf(step, file, stem);
+    this.#records.forget(folder, key);
+    return { path: this.#pathOfKey(folder, key) };
   }
 
-  /** The path a marker's name tells; none where it is shortened. */
-  #pathOfName(folder: string, stem: string): string[] {
-    const name = parseMarkerName(textToBytes(this.watch), `${stem}.done`);
-    if (name === undefined || isShortened(stem)) return [];
-    const file = bytesToText(name.file);
-    return [folder === '' ? file : `${folder}/${file}`];
+  /** The path of the file that the records of a name belong to; undefined where the name is cut. */
+  #pathOfKey(folder: string, key: string): string | undefined {
+    if (key.startsWith('.') && isShortened(key)) return undefined;
+    const name = key.startsWith('.') ? parseMarkerName(textToBytes(this.watch), `${key}.done`)?.file : key;
+    if (name === undefined) return undefined;
+    const file = bytesToText(name);
+    return folder === '' ? file : `${folder}/${file}`;
+  }
+
+  isUntouched(path: string, file: FileStat): boolean {
+    return this.#resultsOf(path).every(
+      (ref) => timeMark(this.#writtenAt(ref, this.#known(ref)!)) === touchMark(file),
+    );
+  }
+
+  identity(path: string): Identity | undefined {
+    for (const ref of this.#resultsOf(path)) {
+      const facts = this.facts(ref);
+      if (facts?.identity !== undefined) return facts.identityNow ?? facts.identity;
+    }
+    return undefined;
+  }
+
+  /** The results of a file whose markers tell its name. */
+  #resultsOf(path: string): RecordRef[] {
+    const { names, records } = this.table(folderOf(path));
+    const bits = records(names.find(textToBytes(baseName(path))));
+    return slotsIn(bits)
+      .map((step) => ({ path, step }))
+      .filter(({ step }) => results.some((state) => statesIn(bits, step).has(state)));
   }
 
   reidentify(ref: RecordRef, now: Identity): void {
     const known = this.#known(ref);
     const state = results.find((s) => known?.states.has(s));
-    const content = state === undefined ? undefined : readIfThere(this.#path(ref, state));
+    const content = state === undefined ? undefined : this.#readIfThere(this.#path(ref, state));
     const changed = content === undefined ? undefined : withIdentityNow(content, now);
     if (known === undefined || state === undefined || changed === undefined) return;
-    replace(this.#pathOfStem(folderOf(ref.path), this.#stem(ref), state), changed);
-    delete known.facts;
+    this.#replace(this.#pathOfStem(folderOf(ref.path), this.#stem(ref), state), changed);
+    known.learned.facts = undefined;
     this.#unflushed.add(folderOf(ref.path));
   }
 
   drop(folder: string): void {
-    this.#folders.delete(folder);
+    this.#records.drop(folder);
   }
 
   read(ref: RecordRef, file?: FileStat): StepRecord {
     const known = this.#known(ref);
     if (known === undefined) return unknown;
     if (!this.#isContentNeeded(ref, known, file)) return { states: known.states };
-    this.#load(ref, known);
-    const { facts } = known;
+    const { facts, mtime } = this.#load(ref, known);
     return {
       states: known.states,
-      ...(typeof known.mtime === 'string' && { mtime: known.mtime }),
+      ...(typeof mtime === 'string' && { mtime }),
       ...(facts && facts.identity !== undefined && { identity: facts.identity }),
       ...(facts && facts.identityNow !== undefined && { identityNow: facts.identityNow }),
       ...(facts && known.states.has('failed') && { failedAttempts: facts.attempt, failedAt: facts.endedAt }),
@@ -136,27 +165,49 @@ export class MarkerStore implements RecordStore {
   facts(ref: RecordRef): MarkerFacts | undefined {
     const known = this.#known(ref);
     if (known === undefined) return undefined;
-    this.#load(ref, known);
-    return known.facts ?? undefined;
+    return this.#load(ref, known).facts ?? undefined;
   }
 
   write(result: Result, mtime: string | undefined): void {
+    const staged = this.#stage({ result, mtime });
+    syncAll(staged, this.fs);
+    this.#publish(staged, { result, mtime });
+  }
+
+  writeAll(entries: readonly NewRecord[]): Promise<unknown[]> {
+    const stage = (entry: NewRecord): Staged[] => this.#stage(entry);
+    return writeTogether(entries, stage, (staged, entry) => this.#publish(staged, entry), this.fs);
+  }
+
+  /** The markers of a result under their temporary names. */
+  #stage({ result, mtime }: NewRecord): Staged[] {
+    const folder = folderOf(result.ref.path);
+    if (!this.beside)
+      this.fs.mkdirSync(bytesToBuffer(textToBytes(this.#directory(folder))), {
+        recursive: true,
+        mode: 0o755, // whatever the umask: who may write here decides what counts as processed
+      });
+    const stem = this.#ownStem(result.ref);
+    const path = this.#pathOfStem(folder, stem, result.job.state as MarkerState);
+    const marker: NewFile = { path, content: markerContent(result), mtime: markerTime(result) };
+    if (mtime === undefined) return stageAll([marker], this.fs);
+    return stageAll([marker, { path: this.#pathOfStem(folder, stem, 'mtime'), content: mtime }], this.fs);
+  }
+
+  #publish(staged: readonly Staged[], { result, mtime }: NewRecord): void {
     const { ref } = result;
     const state = result.job.state as MarkerState;
     const folder = folderOf(ref.path);
-    if (!this.beside) mkdirSync(bytesToBuffer(textToBytes(this.#directory(folder))), { recursive: true });
     const stem = this.#ownStem(ref);
-    replace(this.#pathOfStem(folder, stem, state), markerContent(result));
-    if (mtime !== undefined) replace(this.#pathOfStem(folder, stem, 'mtime'), mtime);
+    publishAll(staged, this.fs);
     if (this.#stem(ref) !== stem) this.remove(ref, markerStates);
     this.remove(
       ref,
       results.filter((other) => other !== state),
     );
-    remember(this.#stems(folder), stem, state);
-    const known = this.#known(ref)!;
-    if (mtime !== undefined) known.states.add('mtime');
-    known.facts = {
+    const known = this.#records.add(folder, ref.step, textToBytes(baseName(ref.path)), stem, state);
+    if (mtime !== undefined) known.add('mtime');
+    known.learned.facts = {
       watch: result.watch,
       file: ref.path,
       identity: result.identity,
@@ -164,7 +215,8 @@ export class MarkerStore implements RecordStore {
       attempt: result.attempt,
       endedAt: (result.job.end_ts ?? result.job.ts) * 1000,
     };
-    if (mtime !== undefined) known.mtime = mtime;
+    known.learned.mtime = mtime;
+    known.learned.writtenAt = undefined;
     this.#unflushed.add(folder);
   }
 
@@ -172,31 +224,54 @@ export class MarkerStore implements RecordStore {
     const known = this.#known(ref);
     for (const state of states) {
       if (!known?.states.has(state)) continue;
-      unlinkIfThere(this.#path(ref, state));
-      known.states.delete(state);
-      if (state !== 'mtime') delete known.facts;
+      this.#unlinkIfThere(this.#path(ref, state));
+      if (state !== 'mtime') known.learned.facts = undefined;
+      known.delete(state);
     }
-    if (known?.states.size === 0) this.#stems(folderOf(ref.path)).delete(this.#stem(ref));
     this.#unflushed.add(folderOf(ref.path));
   }
 
   flush(): void {
     for (const folder of this.#unflushed) {
       const directory = bytesToBuffer(textToBytes(this.#directory(folder)));
-      if (existsSync(directory)) syncDirectory(directory);
+      if (this.fs.existsSync(directory)) syncDirectory(directory, this.fs);
     }
     this.#unflushed.clear();
   }
 
-  *list(folder: string): Iterable<RecordRef> {
-    const watch = textToBytes(this.watch);
-    for (const stem of this.#stems(folder).keys()) {
-      const name = parseMarkerName(watch, `${stem}.done`)!;
-      const file = isShortened(stem)
-        ? this.#fileOfShortened(folder, name.step, stem)
-        : bytesToText(name.file);
-      if (file !== undefined) yield { path: folder === '' ? file : `${folder}/${file}`, step: name.step };
+  async flushed(): Promise<void> {
+    const folders = [...this.#unflushed];
+    this.#unflushed.clear();
+    try {
+      await Promise.all(folders.map((folder) => this.#flushFolder(folder)));
+    } catch (error) {
+      for (const folder of folders) this.#unflushed.add(folder);
+      throw error;
     }
+  }
+
+  async #flushFolder(folder: string): Promise<void> {
+    const directory = bytesToBuffer(textToBytes(this.#directory(folder)));
+    if (this.fs.existsSync(directory)) await flushDirectory(directory, this.fs);
+  }
+
+  *list(folder: string): Iterable<RecordRef> {
+    const table = this.table(folder);
+    for (const id of table.orphans()) {
+      const key = table.names.name(id);
+      if (key.startsWith('.')) yield* this.#refOfStem(folder, key);
+      else {
+        const path = bytesToText(folder === '' ? key : `${textToBytes(folder)}/${key}`);
+        for (const step of slotsIn(table.records(id))) yield { path, step };
+      }
+    }
+  }
+
+  *#refOfStem(folder: string, stem: string): Iterable<RecordRef> {
+    const { step, file: name } = parseMarkerName(textToBytes(this.watch), `${stem}.done`)!;
+    const file = isShortened(stem) ? this.#fileOfShortened(folder, step, stem) : bytesToText(name);
+    if (file === undefined || this.table(folder).kindOf(textToBytes(file)) !== kind.none) return;
+    yield { path: folder === '' ? file : `${folder}/${file}`, step };
   }
 
   owns(ref: RecordRef): boolean {
@@ -210,43 +285,45 @@ export class MarkerStore implements RecordStore {
     return (
       known !== undefined &&
       results.every((state) => !known.states.has(state)) &&
-      Number.isFinite(Number(known.mtime ?? NaN))
+      Number.isFinite(Number(known.learned.mtime ?? NaN))
     );
   }
 
   #isContentNeeded(ref: RecordRef, known: Known, file: FileStat | undefined): boolean {
-    if (known.facts !== undefined || this.needsContent || known.states.has('failed')) return true;
+    const { learned } = known;
+    if (learned.facts !== undefined || this.needsContent || known.states.has('failed')) return true;
     if (file === undefined) return false;
-    known.writtenAt ??= this.#writtenAt(ref, known);
-    return milliseconds(file.ctimeNs) > known.writtenAt;
+    learned.writtenAt ??= this.#writtenAt(ref, known);
+    return timeMark(learned.writtenAt) !== touchMark(file);
   }
 
-  #writtenAt(ref: RecordRef, known: Known): number {
+  #writtenAt(ref: RecordRef, known: Pick<Known, 'states'>): number {
     const state = results.find((s) => known.states.has(s)) ?? 'mtime';
     try {
-      return lstatSync(this.#path(ref, state)).mtimeMs;
+      return this.fs.lstatSync(this.#path(ref, state)).mtimeMs;
     } catch {
       return 0;
     }
   }
 
-  #load(ref: RecordRef, known: Known): void {
-    const state = results.find((s) => known.states.has(s));
-    if (known.facts === undefined) {
-      const content = state === undefined ? undefined : readIfThere(this.#path(ref, state));
-      known.facts =
-        (content === undefined ? undefined : readMarker(content, this.#writtenAt(ref, known))) ?? null;
+  #load(ref: RecordRef, { states, learned }: Known): Known['learned'] {
+    const state = results.find((s) => states.has(s));
+    if (learned.facts === undefined) {
+      const content = state === undefined ? undefined : this.#readIfThere(this.#path(ref, state));
+      learned.facts =
+        (content === undefined ? undefined : readMarker(content, this.#writtenAt(ref, { states }))) ?? null;
     }
-    if (known.mtime === undefined) {
-      known.mtime = (known.states.has('mtime') ? readIfThere(this.#path(ref, 'mtime')) : undefined) ?? null;
+    if (learned.mtime === undefined) {
+      learned.mtime = (states.has('mtime') ? this.#readIfThere(this.#path(ref, 'mtime')) : undefined) ?? null;
     }
+    return learned;
   }
 
   #fileOfShortened(folder: string, step: number, stem: string): string | undefined {
-    const known = this.#stems(folder).get(stem)!;
+    const known = this.#records.get(folder, step, '', stem);
     for (const state of results) {
-      if (!known.states.has(state)) continue;
-      const content = readIfThere(this.#pathOfStem(folder, stem, state));
+      if (known?.states.has(state) !== true) continue;
+      const content = this.#readIfThere(this.#pathOfStem(folder, stem, state));
       const file = content === undefined ? undefined : readMarker(content, 0)?.file;
       if (file !== undefined && this.#stem({ path: file, step }) === stem) return baseName(file);
     }
@@ -254,19 +331,21 @@ export class MarkerStore implements RecordStore {
   }
 
   /** Temporary files are left by a crash in the middle of a write. */
-  #removeLeftover(folder: string, name: string, watch: string): void {
+  #removeLeftover(folder: string, name: string): void {
     if (
       this.readOnly ||
       !name.endsWith('.tmp') ||
-      parseMarkerName(watch, name.slice(0, -'.tmp'.length)) === undefined
+      parseMarkerName(textToBytes(this.watch), name.slice(0, -'.tmp'.length)) === undefined
     )
       return;
-    unlinkIfThere(bytesToBuffer(`${textToBytes(this.#directory(folder))}/${name}`));
+    this.#unlinkIfThere(bytesToBuffer(`${textToBytes(this.#directory(folder))}/${name}`));
   }
 
-  #listOwn(folder: string): string[] {
+  #ownNames(folder: string): string[] {
     try {
-      const names = readdirSync(bytesToBuffer(textToBytes(this.#directory(folder))), { encoding: 'latin1' });
+      const names = this.fs.readdirSync(bytesToBuffer(textToBytes(this.#directory(folder))), {
+        encoding: 'latin1',
+      });
       return names.filter((name) => name.startsWith(markerPrefix(textToBytes(this.watch))));
     } catch (error) {
       if (hasCode(error, 'ENOENT')) return [];
@@ -280,7 +359,7 @@ export class MarkerStore implements RecordStore {
     const stem = this.#ownStem(ref);
     if (!isShortened(stem)) return stem;
     const whole = wholeStem(textToBytes(this.watch), ref.step, textToBytes(baseName(ref.path)));
-    return this.#folders.get(folderOf(ref.path))?.has(whole) === true ? whole : stem;
+    return this.#records.get(folderOf(ref.path), ref.step, '', whole) === undefined ? stem : whole;
   }
 
   #ownStem = (ref: RecordRef): string =>
@@ -291,47 +370,29 @@ export class MarkerStore implements RecordStore {
   #pathOfStem = (folder: string, stem: string, state: MarkerState): Buffer =>
     bytesToBuffer(`${textToBytes(this.#directory(folder))}/${stem}.${state}`);
 
-  #known = (ref: RecordRef): Known | undefined => this.#folders.get(folderOf(ref.path))?.get(this.#stem(ref));
-
-  #stems(folder: string): Map<string, Known> {
-    let stems = this.#folders.get(folder);
-    if (stems === undefined) this.#folders.set(folder, (stems = new Map()));
-    return stems;
+  #replace(path: Buffer, content: string, mtime?: number): void {
+    writeFileAtomic(path, temporaryOf(path), content, 0o644, this.fs, mtime);
   }
-}
 
-function replace(path: Buffer, content: string): void {
-  writeFileAtomic(path, Buffer.concat([path, Buffer.from('.tmp')]), content);
-}
-
-function remember(stems: Map<string, Known>, stem: string, state: MarkerState): void {
-  const known = stems.get(stem);
-  if (known === undefined) stems.set(stem, { states: new Set([state]) });
-  else known.states.add(state);
-}
-
-/** What was read before stays valid while the same states are there. */
-function keepFacts(known: Known, before: Known | undefined): boolean {
-  if (before === undefined || before.states.size !== known.states.size) return false;
-  if (![...before.states].every((state) => known.states.has(state))) return false;
-  if (before.facts !== undefined) known.facts = before.facts;
-  if (before.mtime !== undefined) known.mtime = before.mtime;
-  if (before.writtenAt !== undefined) known.writtenAt = before.writtenAt;
-  return true;
-}
-
-function readIfThere(path: Buffer): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
+  /** Others may write here: a FIFO would hang the watcher for ever, and a link may lead to anything. */
+  #readIfThere(path: Buffer): string | undefined {
+    try {
+      const stat = this.fs.lstatSync(path);
+      if (!stat.isFile() || stat.size > LARGEST_MARKER) return undefined;
+      return this.fs.readFileSync(path, 'utf8');
+    } catch {
+      return undefined;
+    }
   }
-}
 
-function unlinkIfThere(path: Buffer): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error;
+  #unlinkIfThere(path: Buffer): void {
+    try {
+      this.fs.unlinkSync(path);
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error;
+    }
   }
+
+  #known = (ref: RecordRef): Known | undefined =>
+    this.#records.get(folderOf(ref.path), ref.step, textToBytes(baseName(ref.path)), this.#stem(ref));
 }

@@ -56,6 +56,8 @@ export interface InFlight {
 export interface PlanInput {
   /** files that belong to at least one list, in the order of the watch */
   readonly files: readonly ObservedFile[];
+  /** files that need nothing more and are not among these: they are only counted */
+  readonly folded?: Readonly<Record<Finished['how'], number>>;
   /** ms since the epoch */
   readonly now: number;
   record(path: string, step: number): StepRecord;

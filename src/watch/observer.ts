@@ -1,54 +1,77 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Dirent } from 'node:fs';
 import type { WatchDefinition } from '../config/schema.js';
-import { hasCode } from '../lib/errors.js';
+import { realFileSystem, type FileSystem } from '../lib/file-system.js';
 import { bytesToText, textToBytes } from '../lib/text.js';
+import { parent } from './file-table.js';
+import { FoldKeeper } from './fold-keeper.js';
+import { FolderListing, type Listed } from './folder-listing.js';
 import { hasReliableMtime, isLink, listFolder, look } from './folder-scan.js';
-import { FileTable, parent, update, type Seen } from './file-table.js';
+import { kind, noneFolded, type Counts, type FolderTable } from './folder-table.js';
+import { foldRules, type FoldRules } from './folding.js';
 import type { Finished, ObservedFile } from './observation.js';
+import { Pace } from './pace.js';
+import { Patrol } from './patrol.js';
 import type { RecordStore } from './record-store.js';
-import type { Selection, Selector } from './select.js';
+import type { Selector } from './select.js';
+import { foldersAbove, join, View, type ViewEvents } from './view.js';
 
 interface Folder {
-  readonly bytes: string;
   mtimeNs: bigint;
   inode: bigint;
   /** its mtime was older than this by far when it was listed: an equal one means an equal listing */
   trusted: boolean;
 }
 
-interface Listed {
-  readonly subfolders: string[];
-  /** false when a name could not be looked at (a dangling link, no permission): it is tried again at every scan */
-  readonly complete: boolean;
+/** What one scan does. */
+interface Scan {
+  readonly now: number;
+  readonly first: boolean;
+  readonly thorough: boolean;
 }
 
-export interface ObserverEvents {
-  /** a path cannot be looked at; reported again only after it was fine in between */
-  trouble(path: string, error: unknown): void;
-  recovered(path: string): void;
+/** Names of a listing that are more, or may be more, than data. Bytes. */
+interface Names {
+  readonly subfolders: string[];
+  /** the listing does not say what they are */
+  readonly unsure: string[];
+}
+
+export interface ObserverEvents extends ViewEvents {
   /** a folder is there and wants a kernel watch */
   folderFound(folder: string, path: string): void;
   folderGone(folder: string): void;
 }
 
+export interface ObserverOptions {
+  /** every file has an object and a place in the order: for a look at single ones from outside the service */
+  readonly whole?: boolean;
+  /** how many files that need nothing more a scan looks at itself; the others are looked at after it, by and by */
+  readonly lookAtOnce?: number | undefined;
+}
+
 /** A change this close to the listing may have happened after it within the clock's granularity. */
 const MTIME_GRANULARITY_MS = 2000;
-const QUIET_MS = 1000;
-/** the event loop is let go this often */
-const SLICE_MS = 5;
+const LOOK_AT_ONCE = 1000;
+/** A directory takes about so many bytes for a file and its marker, where its size says anything. */
+const BYTES_PER_NAME = 80;
+const MOST_EXPECTED = 4_000_000;
 
 /**
  * Keeps what is in the watched directory: full scans are the truth, single looks follow hints. Knows nothing of jobs.
+ * Files that need nothing more are folded away (file-table.ts) and only counted.
  */
 export class Observer {
-  readonly #files: FileTable;
+  readonly #view: View;
   readonly #folders = new Map<string, Folder>();
-  readonly #troubled = new Set<string>();
-  readonly #root: string;
-  #scan = 0;
-  #gone: string[] = [];
-  /** ms since the epoch */
-  #impatientUntil = 0;
+  /** folders whose events were not heard once, and may not be again: their files are looked at at every scan */
+  readonly #deaf = new Set<string>();
+  readonly #rules: FoldRules | undefined;
+  readonly #keeper: FoldKeeper | undefined;
+  readonly #patrol: Patrol;
+  readonly #lookAtOnce: number;
+  #scans = 0;
+  /** ms since the epoch, of the last scan or hint */
+  #now = 0;
   /** whether the root was there at the last scan */
   rootPresent = false;
 
@@ -57,18 +80,48 @@ export class Observer {
     private readonly select: Selector,
     private readonly store: RecordStore,
     private readonly events: ObserverEvents,
+    private readonly fs: FileSystem = realFileSystem,
+    { whole = false, lookAtOnce = LOOK_AT_ONCE }: ObserverOptions = {},
   ) {
-    this.#root = textToBytes(watch.path!);
-    this.#files = new FileTable(watch.reverse);
+    this.#view = new View(watch, select, store, events, fs);
+    this.#lookAtOnce = lookAtOnce;
+    this.#patrol = new Patrol(this.#table, (folder, id) => this.#lookAtFolded(folder, id));
+    this.#rules = whole ? undefined : foldRules(watch);
+    if (this.#rules !== undefined)
+      this.#keeper = new FoldKeeper(
+        this.#rules,
+        watch.reverse,
+        this.#view.files,
+        (bytes) => isLink(this.#view.full(bytes), fs),
+        (seen) => store.forget(seen.path),
+      );
   }
 
-  /** All files that belong to a list, in the order of the watch. */
+  /** All files that belong to a list, in the order of the watch, but for those that are only counted. */
   files(): readonly ObservedFile[] {
-    return this.#files.inOrder();
+    this.#keeper?.fold(this.#foldedCount);
+    // once: what cannot be looked at now stays as it is
+    if (this.#isHeadShort) for (const _ of this.#unfoldFirst()) continue;
+    return this.#view.files.inOrder();
+  }
+
+  /** Files that need nothing more and are not among `files`. */
+  get folded(): Readonly<Counts> {
+    return this.rootPresent ? this.store.folded : noneFolded();
+  }
+
+  /** How many files there are in all. */
+  get count(): number {
+    return this.#view.files.size + this.#foldedCount;
+  }
+
+  get #foldedCount(): number {
+    const { done, failed, killed, nothing } = this.store.folded;
+    return done + failed + killed + nothing;
   }
 
   get(path: string): ObservedFile | undefined {
-    return this.#files.get(textToBytes(path));
+    return this.#view.get(textToBytes(path), this.#now);
   }
 
   folders(): IterableIterator<string> {
@@ -77,261 +130,269 @@ export class Observer {
 
   /** A person changed the markers: files without them are not given the usual moment. */
   hurry(now: number): void {
-    this.#impatientUntil = now + QUIET_MS;
-    for (const seen of this.#files.all()) seen.quietUntil = 0;
+    this.#view.hurry(now);
+  }
+
+  /** Events of a folder are not heard any more. */
+  distrust(folder: string): void {
+    this.#deaf.add(folder);
   }
 
   /** Looks at a file once more; false when it is gone or no longer what `stat` says, which is news then. */
-  isStill(file: ObservedFile, now: number): boolean {
-    const seen = this.#files.get(file.bytes);
-    if (seen === undefined) return false;
-    const { stat } = seen;
-    this.#take(file.bytes, file.path, file.selection, look(this.#full(file.bytes)), now, {
-      backlog: false,
-      renames: 0,
-    });
-    return this.#files.get(file.bytes)?.stat === stat;
+  isStill({ bytes }: ObservedFile, now: number): boolean {
+    const stat = this.#view.files.get(bytes)?.stat;
+    if (stat === undefined) return false;
+    this.#view.take(bytes, this.#view.look(bytes), now);
+    return this.#view.files.get(bytes)?.stat === stat;
   }
 
   /** Whether anything could not be looked at, the root included. */
   get hasTrouble(): boolean {
-    return !this.rootPresent || this.#troubled.size > 0;
+    return !this.rootPresent || this.#view.hasTrouble;
   }
 
   /** Paths that vanished since the last call, from folders that are still there. */
   takeGone(): string[] {
-    const gone = this.#gone;
-    this.#gone = [];
-    return gone;
+    return this.#view.takeGone();
   }
 
   /** Whether anything stands under this name now, data or not. */
   exists(path: string): boolean {
-    return (
-      this.#files.get(textToBytes(path)) !== undefined || look(this.#full(textToBytes(path))).kind !== 'gone'
-    );
+    const bytes = textToBytes(path);
+    return this.#view.isKnown(bytes) || this.#view.look(bytes).kind !== 'gone';
+  }
+
+  /** Whether the folder of a file is still one below the root. One that was replaced by a link leads out of the watch. */
+  isInside(path: string): boolean {
+    return !foldersAbove(textToBytes(path)).some((folder) => isLink(this.#view.full(folder), this.fs));
   }
 
   /** Notes that a file needs nothing more, until it or its records change (undefined: they have). */
   finish(path: string, finished: Finished | undefined): void {
-    const seen = this.#files.get(textToBytes(path));
-    if (seen !== undefined) seen.finished = finished;
+    const bytes = textToBytes(path);
+    const seen = finished === undefined ? this.#view.unfinish(bytes, this.#now) : this.#view.files.get(bytes);
+    if (seen === undefined) return;
+    seen.finished = finished;
+    if (finished !== undefined) this.#keeper?.finish(seen);
   }
 
   /** The records of a replaced file are gone: it is an ordinary new file from here on. */
   forgetReplacement(path: string): void {
-    const seen = this.#files.get(textToBytes(path));
+    const seen = this.#view.files.get(textToBytes(path));
     if (seen === undefined) return;
     seen.replaced = false;
     seen.overwritten = false;
   }
 
+  /** The permission bits of a file as last seen. */
+  mode(path: string): number {
+    return this.#view.files.get(textToBytes(path))?.mode ?? 0;
+  }
+
   /**
-   * Looks at everything.
+   * Looks at everything, or has it looked at soon: see `patrol`.
    * @param thorough stat finished files also in folders that have not changed (updated watches, no events)
    */
   async scan(now: number, thorough: boolean): Promise<void> {
-    this.#scan++;
-    const first = this.#scan === 1;
+    this.#now = now;
+    this.#scans++;
+    const scan: Scan = { now, first: this.#scans === 1, thorough };
     const pending = [''];
     const visited = new Set<string>();
     while (pending.length > 0) {
       const folder = pending.pop()!;
       visited.add(folder);
-      const subfolders = await this.#scanFolder(folder, now, { first, thorough });
+      const subfolders = await this.#scanFolder(folder, scan);
       if (this.watch.recursive) pending.push(...subfolders);
     }
     for (const folder of this.#folders.keys()) if (!visited.has(folder)) this.#dropFolder(folder);
+    const pace = new Pace();
+    if (this.#isHeadShort) await atPace(this.#unfoldFirst(), pace);
+    for (let left = this.#lookAtOnce; left > 0 && this.isPatrolling; left -= 100) {
+      this.patrol(now, Math.min(left, 100));
+      await pace.keep();
+    }
+  }
+
+  /** Whether files that need nothing more are still to be looked at: they may have become others, unseen. */
+  get isPatrolling(): boolean {
+    return this.#patrol.isDue;
+  }
+
+  /** Looks at some of them. @returns whether that brought news */
+  patrol(now: number, most = Infinity): boolean {
+    this.#now = now;
+    const pace = new Pace();
+    return this.#patrol.walk(most, () => pace.isOver);
   }
 
   /** Follows a hint about one name: it brought nothing new, a change, or the need to scan whole folders. */
   lookAt(folder: string, name: string, renames: number, now: number): 'same' | 'changed' | 'scan' {
-    const bytes = folder === '' ? name : `${folder}/${name}`;
+    this.#now = now;
+    const bytes = join(folder, name);
     if (name.startsWith('.')) return this.#lookAtHidden(folder, name, bytes, now);
-    const path = bytesToText(bytes);
-    const selection = this.#files.get(bytes)?.selection ?? this.select(path);
-    if (selection.lists.length === 0 && !this.watch.recursive) return 'same';
-    const looked = look(this.#full(bytes));
+    if (!this.watch.recursive && !this.#view.isKnown(bytes) && !this.select.isData(bytes)) return 'same';
+    const looked = this.#view.look(bytes);
     if (looked.kind === 'directory' && this.watch.recursive && (renames > 0 || !this.#folders.has(bytes)))
       return 'scan';
     if (looked.kind === 'gone' && this.#folders.has(bytes)) return 'scan';
-    return this.#take(bytes, path, selection, looked, now, { backlog: false, renames }) ? 'changed' : 'same';
+    return this.#view.take(bytes, looked, now, { backlog: false, renames }) ? 'changed' : 'same';
   }
 
   #lookAtHidden(folder: string, name: string, bytes: string, now: number): 'same' | 'changed' {
     if (!name.startsWith('._')) return 'same';
-    const ref = this.store.noticed(bytesToText(folder), name, look(this.#full(bytes)).kind !== 'gone');
+    const ref = this.store.noticed(bytesToText(folder), name, this.#view.look(bytes).kind !== 'gone');
     if (ref === undefined) return 'same';
     if (ref.path === undefined) this.#unfinish(folder);
-    else this.#recordChanged(ref.path, now);
+    else this.#view.recordLost(textToBytes(ref.path), now);
     return 'changed';
   }
 
-  /** Whoever removes a directory takes markers and files in any order: a file without its marker is given a moment. */
-  #recordChanged(path: string, now: number): void {
-    const seen = this.#files.get(textToBytes(path));
-    if (seen === undefined) return;
-    seen.finished = undefined;
-    if (now < this.#impatientUntil) return;
-    seen.quietUntil = now + QUIET_MS;
-  }
-
-  async #scanFolder(
-    folder: string,
-    now: number,
-    options: { first: boolean; thorough: boolean },
-  ): Promise<string[]> {
-    const full = this.#full(folder);
-    const here = look(full);
+  async #scanFolder(folder: string, scan: Scan): Promise<string[]> {
+    const full = this.#view.full(folder);
+    const here = look(full, this.fs);
     if (here.kind === 'error') return this.#troubledFolder(folder, here.error);
     if (here.kind !== 'directory') return this.#missingFolder(folder, here.kind);
     if (folder === '') this.rootPresent = true;
     const known = this.#folders.get(folder);
-    if (known !== undefined && known.inode !== here.stat.inode) this.events.folderGone(folder);
+    const isSame = known !== undefined && known.inode === here.stat.inode;
+    if (known !== undefined && !isSame) this.events.folderGone(folder);
     // the kernel watch comes before the listing, so that nothing falls between them
     this.events.folderFound(folder, full);
-    if (known?.trusted && known.inode === here.stat.inode && known.mtimeNs === here.stat.mtimeNs) {
-      this.#lookAgain(folder, now, options.thorough);
+    const isLocal = hasReliableMtime(full, this.fs);
+    if (!isSame || scan.thorough || !isLocal || this.#deaf.has(folder)) this.#patrol.want(folder);
+    if (known?.trusted && isSame && known.mtimeNs === here.stat.mtimeNs) {
+      await this.#lookAgain(folder, scan);
       return this.#subfoldersOf(folder);
     }
-    const listed = await this.#list(folder, full, now, options);
-    if (listed === undefined) return [];
-    this.#recover(bytesToText(folder));
-    const age = now - Number(here.stat.mtimeNs / 1_000_000n);
-    const trusted = listed.complete && age > MTIME_GRANULARITY_MS && hasReliableMtime(full);
-    this.#folders.set(folder, { bytes: folder, mtimeNs: here.stat.mtimeNs, inode: here.stat.inode, trusted });
-    return listed.subfolders;
+    const listing = this.#listing(folder, scan, here.stat.size);
+    const names: Names = { subfolders: [], unsure: [] };
+    const pace = new Pace();
+    let listed: Listed;
+    try {
+      await listFolder(full, (name, entry) => this.#sort(listing, name, entry, names), this.fs, isLocal);
+      listed = await atPace(listing.sweep(), pace);
+    } catch (error) {
+      return this.#troubledFolder(folder, error);
+    }
+    const complete = await this.#takeListed(folder, listed, names, scan);
+    this.#view.recover(bytesToText(folder));
+    const age = scan.now - Number(here.stat.mtimeNs / 1_000_000n);
+    const trusted = complete && age > MTIME_GRANULARITY_MS && isLocal;
+    this.#folders.set(folder, { mtimeNs: here.stat.mtimeNs, inode: here.stat.inode, trusted });
+    return names.subfolders.map((name) => join(folder, name));
   }
 
-  async #list(
-    folder: string,
-    full: string,
-    now: number,
-    options: { first: boolean },
-  ): Promise<Listed | undefined> {
-    const hidden: string[] = [];
-    const names: string[] = [];
-    try {
-      await listFolder(full, (name) => {
-        if (!name.startsWith('.')) names.push(name);
-        else if (name.startsWith('._')) hidden.push(name);
-      });
-    } catch (error) {
-      this.#troubledFolder(folder, error);
-      return undefined;
+  #listing(folder: string, { first }: Scan, size: number): FolderListing {
+    const rules = this.#rules;
+    // behind the head only the first listing is followed by a search for it
+    const byName = rules?.byName === true && (rules.head === 0 || first);
+    if (byName) this.#keeper?.loseBound();
+    return new FolderListing(
+      bytesToText(folder),
+      this.store,
+      {
+        isData: (name) => this.select.isData(join(folder, name)),
+        fold: byName ? { ...rules, isBacklog: first } : undefined,
+      },
+      Math.min(Math.floor(size / BYTES_PER_NAME), MOST_EXPECTED),
+    );
+  }
+
+  /** What a name may be, going by what the listing says of it. */
+  #sort(listing: FolderListing, name: string, entry: Dirent | undefined, names: Names): void {
+    if (name.startsWith('.')) {
+      if (name.startsWith('._')) listing.hidden(name);
+      return;
     }
-    const vanished = this.store.refresh(bytesToText(folder), hidden);
-    if (vanished !== undefined) this.#unfinish(folder);
-    for (const path of vanished ?? []) this.#recordChanged(path, now);
-    const listed = await this.#takeNames(folder, names, now, options);
-    this.#forgetUnseen(folder);
-    return listed;
+    if (this.watch.recursive) {
+      if (entry === undefined) names.unsure.push(name);
+      else if (entry.isDirectory()) names.subfolders.push(name);
+    }
+    const isOfType =
+      entry === undefined ||
+      entry.isSymbolicLink() ||
+      (this.watch.type === 'file' ? entry.isFile() : entry.isDirectory());
+    if (isOfType) listing.data(name, entry);
+  }
+
+  /** @returns whether every name could be looked at (no dangling link, no missing permission); else they are tried at every scan */
+  async #takeListed(folder: string, listed: Listed, names: Names, { now, first }: Scan): Promise<boolean> {
+    const pace = new Pace();
+    for (const name of listed.gone) this.#view.forget(join(folder, name));
+    this.#relist(folder, listed, now);
+    const table = this.#table(folder);
+    const known = [...this.#view.files.inFolder(folder)].map((seen) => seen.bytes);
+    let complete = true;
+    const take = async (bytes: string): Promise<void> => {
+      const looked = this.#view.look(bytes);
+      if (looked.kind === 'gone' || looked.kind === 'error') complete = false;
+      this.#view.take(bytes, looked, now, { backlog: first, renames: 0 });
+      await pace.keep();
+    };
+    for (const bytes of known) await take(bytes);
+    for (const id of listed.fresh) {
+      await take(join(folder, table.names.name(id)));
+      if (table.kind(id) === kind.fresh) table.setKind(id, kind.none);
+      table.tidy(id);
+    }
+    for (const name of names.unsure) {
+      const bytes = join(folder, name);
+      const looked = this.#view.look(bytes);
+      if (looked.kind === 'gone' || looked.kind === 'error') complete = false;
+      if (looked.kind === 'directory' && !isLink(this.#view.full(bytes), this.fs))
+        names.subfolders.push(name);
+      await pace.keep();
+    }
+    return complete;
+  }
+
+  /** Records of a folder are others than before. */
+  #relist(folder: string, { changed, lost }: Listed, now: number): void {
+    if (changed.length > 0) this.#unfinish(folder);
+    const paths = (names: readonly string[]): string[] =>
+      names.flatMap((name) => this.store.relisted(bytesToText(folder), name) ?? []);
+    for (const path of paths(changed)) this.#view.unfinish(textToBytes(path), now);
+    for (const path of paths(lost)) this.#view.recordLost(textToBytes(path), now);
   }
 
   /** Records changed behind our back: what was concluded from them is open again. */
   #unfinish(folder: string): void {
-    for (const seen of this.#files.inFolder(folder)) seen.finished = undefined;
-  }
-
-  async #takeNames(
-    folder: string,
-    names: readonly string[],
-    now: number,
-    options: { first: boolean },
-  ): Promise<Listed> {
-    let sliceEnd = performance.now() + SLICE_MS;
-    const subfolders: string[] = [];
-    let complete = true;
-    for (const name of names) {
-      const bytes = folder === '' ? name : `${folder}/${name}`;
-      const before = this.#files.get(bytes);
-      const path = bytesToText(bytes);
-      const selection = before?.selection ?? this.select(path);
-      if (selection.lists.length === 0 && !this.watch.recursive) continue;
-      const looked = look(this.#full(bytes));
-      if (looked.kind === 'directory' && this.watch.recursive && !isLink(this.#full(bytes)))
-        subfolders.push(bytes);
-      if (looked.kind === 'gone' || looked.kind === 'error') complete = false;
-      this.#take(bytes, path, selection, looked, now, { backlog: options.first, renames: 0 });
-      if (performance.now() < sliceEnd) continue;
-      await nextTurn();
-      sliceEnd = performance.now() + SLICE_MS;
-    }
-    return { subfolders, complete };
+    for (const seen of this.#view.files.inFolder(folder)) seen.finished = undefined;
   }
 
   /** The listing is unchanged: only contents may have changed. */
-  #lookAgain(folder: string, now: number, thorough: boolean): void {
-    for (const seen of this.#files.inFolder(folder)) {
-      if (thorough || seen.finished === undefined)
-        this.#take(seen.bytes, seen.path, seen.selection, look(this.#full(seen.bytes)), now, {
-          backlog: false,
-          renames: 0,
-        });
-      seen.scan = this.#scan;
+  async #lookAgain(folder: string, { now, thorough }: Scan): Promise<void> {
+    const pace = new Pace();
+    for (const { bytes, finished } of this.#view.files.inFolder(folder)) {
+      if (!thorough && finished !== undefined) continue;
+      this.#view.take(bytes, this.#view.look(bytes), now);
+      await pace.keep();
     }
   }
 
-  /** Takes what a look found; true when it is news. */
-  #take(
-    bytes: string,
-    path: string,
-    selection: Selection,
-    looked: ReturnType<typeof look>,
-    now: number,
-    how: { backlog: boolean; renames: number },
-  ): boolean {
-    if (looked.kind === 'error') {
-      const before = this.#files.get(bytes);
-      if (before !== undefined) before.scan = this.#scan;
-      if (selection.lists.length > 0) this.#trouble(path, looked.error);
-      return false;
-    }
-    if (looked.kind !== this.watch.type || selection.lists.length === 0) {
-      return this.#forget(bytes);
-    }
-    this.#recover(path);
-    const before = this.#files.get(bytes);
-    if (before !== undefined) {
-      const changed = update(before, looked.stat, now, how.renames);
-      before.mode = looked.mode;
-      before.scan = this.#scan;
-      return changed;
-    }
-    const seen: Seen = {
-      path,
-      bytes,
-      stat: looked.stat,
-      mode: looked.mode,
-      selection,
-      observedAt: now,
-      backlog: how.backlog,
-      replaced: false,
-      overwritten: false,
-      quietUntil: 0,
-      finished: undefined,
-      scan: this.#scan,
-    };
-    this.#files.add(seen);
+  /** One of the rounds. A name that was never looked at and is no file is none of ours. */
+  #lookAtFolded(folder: string, id: number): boolean {
+    const bytes = join(folder, this.#table(folder).names.name(id));
+    const looked = this.#view.look(bytes);
+    const isFile = looked.kind === this.watch.type || looked.kind === 'error';
+    if (isFile || this.#table(folder).stat(id) !== undefined)
+      return this.#view.take(bytes, looked, this.#now);
+    this.#view.files.deleteFolded(bytes);
     return true;
   }
 
-  /** The permission bits of a file as last seen. */
-  mode(path: string): number {
-    return this.#files.get(textToBytes(path))?.mode ?? 0;
+  get #isHeadShort(): boolean {
+    return this.#keeper?.isHeadShort(this.#foldedCount) === true;
   }
 
-  #forget(bytes: string): boolean {
-    const seen = this.#files.get(bytes);
-    if (seen === undefined) return false;
-    this.#files.delete(seen);
-    this.#gone.push(seen.path);
-    return true;
+  *#unfoldFirst(): Generator<undefined, void> {
+    const tables = [...this.#folders.keys()].map((folder) => [folder, this.#table(folder)] as const);
+    const first = yield* this.#keeper!.first(tables);
+    for (const bytes of first) this.#view.get(bytes, this.#now);
   }
 
-  #forgetUnseen(folder: string): void {
-    for (const seen of this.#files.inFolder(folder)) if (seen.scan !== this.#scan) this.#forget(seen.bytes);
-  }
+  #table = (folder: string): FolderTable => this.store.table(bytesToText(folder));
 
   #subfoldersOf(folder: string): string[] {
     return [...this.#folders.keys()].filter((other) => other !== '' && parent(other) === folder);
@@ -340,16 +401,16 @@ export class Observer {
   #troubledFolder(folder: string, error: unknown): [] {
     // its files are neither there nor gone: nothing is submitted, nothing is cleaned up
     if (folder === '') this.rootPresent = false;
-    this.#trouble(bytesToText(folder), error);
+    this.#view.trouble(bytesToText(folder), error);
     this.#dropFolder(folder);
     return [];
   }
 
-  #missingFolder(folder: string, kind: string): [] {
+  #missingFolder(folder: string, what: string): [] {
     if (folder === '') {
       this.rootPresent = false;
-      const code = kind === 'gone' ? 'ENOENT' : 'ENOTDIR';
-      this.#trouble('', Object.assign(new Error(code), { code }));
+      const code = what === 'gone' ? 'ENOENT' : 'ENOTDIR';
+      this.#view.trouble('', Object.assign(new Error(code), { code }));
     }
     this.#dropFolder(folder);
     return [];
@@ -357,23 +418,18 @@ export class Observer {
 
   #dropFolder(folder: string): void {
     this.#folders.delete(folder);
-    this.#files.deleteFolder(folder);
+    this.#patrol.drop(folder);
+    this.#view.files.deleteFolder(folder);
     this.store.drop(bytesToText(folder));
     this.events.folderGone(folder);
   }
-
-  #trouble(path: string, error: unknown): void {
-    if (this.#troubled.has(path)) return;
-    this.#troubled.add(path);
-    this.events.trouble(path, error);
-  }
-
-  #recover(path: string): void {
-    if (this.#troubled.size > 0 && this.#troubled.delete(path)) this.events.recovered(path);
-  }
-
-  #full = (bytes: string): string =>
-    bytes === '' ? this.#root : this.#root === '/' ? `/${bytes}` : `${this.#root}/${bytes}`;
 }
 
-export const isMissing = (error: unknown): boolean => hasCode(error, 'ENOENT', 'ENOTDIR');
+/** Runs long work, which lets the event loop go in between. */
+async function atPace<T>(work: Generator<undefined, T>, pace: Pace): Promise<T> {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+    await pace.keep();
+  }
+}

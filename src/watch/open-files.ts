@@ -1,53 +1,51 @@
-import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { realpathSync, statSync, type BigIntStats } from 'node:fs';
 import { bytesToBuffer } from '../lib/text.js';
+import { WritersOf, type OpenFile } from './writers.js';
+
+/** Files that are looked for, by what a descriptor of another process may tell of them. */
+interface Wanted {
+  readonly byRealPath: Map<string, string>;
+  /** device and inode: a descriptor may name the file otherwise */
+  readonly byObject: Map<string, string>;
+}
+
+const writers = new WritersOf();
 
 /**
  * Which of the files some process on this machine holds open for writing, as far as /proc shows it to us (all
  * processes to root, our own otherwise). There is no close event in Node's fs.watch; this is the evidence that a
- * file being written slowly is not complete. Writers on other machines are invisible: use min_age or `ready`.
+ * file being written slowly is not complete. A writer may know the file by another path (a container's mount) or another name
+ * (a hard link). Writers on other machines are invisible: use min_age or `ready`.
  * @param paths absolute, bytes
  */
 export function openForWriting(paths: Iterable<string>): Set<string> {
-  const byRealPath = new Map<string, string>();
-  for (const path of paths) byRealPath.set(realPath(path), path);
+  const wanted: Wanted = { byRealPath: new Map(), byObject: new Map() };
+  for (const path of paths) add(wanted, path);
   const open = new Set<string>();
-  for (const pid of numericNames('/proc')) {
-    if (Number(pid) === process.pid) continue;
-    collectOfProcess(pid, byRealPath, open);
+  for (const file of writers.look()) {
+    const path = find(file, wanted);
+    if (path !== undefined) open.add(path);
   }
   return open;
 }
 
-function collectOfProcess(pid: string, wanted: ReadonlyMap<string, string>, open: Set<string>): void {
-  for (const fd of numericNames(`/proc/${pid}/fd`)) {
-    const path = wanted.get(linkTarget(`/proc/${pid}/fd/${fd}`));
-    if (path !== undefined && !open.has(path) && isWritable(pid, fd)) open.add(path);
-  }
+function add(wanted: Wanted, path: string): void {
+  const real = realPath(path);
+  wanted.byRealPath.set(real, path);
+  const stat = statIfThere(bytesToBuffer(real));
+  if (stat !== undefined) wanted.byObject.set(objectOf(stat), path);
 }
 
-/** proc(5): `flags` in fdinfo is octal; the lowest two bits are O_RDONLY, O_WRONLY or O_RDWR. */
-function isWritable(pid: string, fd: string): boolean {
-  try {
-    const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))?.[1];
-    return flags !== undefined && (Number.parseInt(flags, 8) & 3) !== 0;
-  } catch {
-    return false;
-  }
-}
+const find = ({ path, object }: OpenFile, wanted: Wanted): string | undefined =>
+  wanted.byObject.get(object) ?? wanted.byRealPath.get(path);
 
-function numericNames(directory: string): string[] {
-  try {
-    return readdirSync(directory).filter((name) => /^\d+$/.test(name));
-  } catch {
-    return [];
-  }
-}
+const objectOf = ({ dev, ino }: BigIntStats): string => `${dev} ${ino}`;
 
-function linkTarget(path: string): string {
+function statIfThere(path: Buffer): BigIntStats | undefined {
   try {
-    return readlinkSync(path, { encoding: 'latin1' });
+    return statSync(path, { bigint: true });
   } catch {
-    return '';
+    return undefined;
   }
 }
 

@@ -1,9 +1,9 @@
-import type { WatchDefinition } from '../config/schema.js';
+import type { JobTemplate, WatchDefinition } from '../config/schema.js';
 import type { JobSpec } from '../protocol/job.js';
 import type { Identity } from './identity.js';
 import { identityKey } from './identity.js';
 import type { Finished, ObservedFile, PlanInput } from './observation.js';
-import { nextStep, unitIdentity, type NextStep } from './progress.js';
+import { nextStep, unitIdentity, type StepProgress } from './progress.js';
 import { readiness } from './readiness.js';
 import { renderUnit } from './render.js';
 import { findUnits, stepOf, type Unit, type Waiting } from './unit.js';
@@ -112,7 +112,8 @@ export function plan(watch: WatchDefinition, input: PlanInput): Plan {
   const waiting: Waiting[] = [...notUnits];
   const finished: { file: ObservedFile; memo: Finished }[] = [];
   let held = 0;
-  const ended = { ...known };
+  const { folded = noFolded } = input;
+  const ended = sum(known, folded);
   for (const unit of liveFirst(units)) {
     const verdict = judge(watch, unit, input, capacity);
     if (verdict.kind === 'held') held++;
@@ -133,7 +134,7 @@ export function plan(watch: WatchDefinition, input: PlanInput): Plan {
     finished,
     held,
     counts: {
-      files: input.files.length,
+      files: input.files.length + folded.done + folded.failed + folded.killed + folded.nothing,
       waiting: waiting.length - retries.length,
       ready: held + actions.length,
       running: running.length,
@@ -146,16 +147,38 @@ export function plan(watch: WatchDefinition, input: PlanInput): Plan {
   };
 }
 
+const noFolded: Record<Finished['how'], number> = { done: 0, failed: 0, killed: 0, nothing: 0 };
+
+const sum = (
+  a: Readonly<typeof noFolded>,
+  b: Readonly<typeof noFolded>,
+): Record<Finished['how'], number> => ({
+  done: a.done + b.done,
+  failed: a.failed + b.failed,
+  killed: a.killed + b.killed,
+  nothing: a.nothing + b.nothing,
+});
+
 /** A memo lives with its file; what a set needs may also change with other members. */
 const mayRemember = (watch: WatchDefinition, unit: Unit): boolean =>
   unit.members === undefined || (!watch.updated && unit.follows === undefined);
 
-/** Whether a file has any result, or a job in flight: it stands for its fileset already. */
-export const hasRecordIn =
-  (watch: WatchDefinition, input: PlanInput) =>
-  (path: string): boolean =>
-    input.inFlight(path) !== undefined ||
-    watch.steps.some((_, step) => input.record(path, step).states.size > 0);
+/**
+ * Whether a file has a result, or a job in flight, that only the one that stands for its fileset has: of a single spec;
+ * where every entry is a list of specs, any.
+ */
+export function hasRecordIn(watch: WatchDefinition, input: PlanInput): (path: string) => boolean {
+  const all = watch.steps.map((_, step) => step);
+  const ofKey = all.filter((step) => watch.steps[step]!.kind === 'single');
+  const steps = ofKey.length > 0 ? ofKey : all;
+  return (path) => {
+    const flying = input.inFlight(path);
+    return (
+      (flying !== undefined && steps.includes(flying.step)) ||
+      steps.some((step) => input.record(path, step).states.size > 0)
+    );
+  };
+}
 
 /** Live arrivals never wait behind the backlog; within both the order of the watch holds. */
 function liveFirst(units: readonly Unit[]): readonly Unit[] {
@@ -177,19 +200,23 @@ function judge(watch: WatchDefinition, unit: Unit, input: PlanInput, capacity: C
   if (work.kind !== 'job')
     return { kind: 'act', action: { kind: 'mark', unit, step, identity: unitIdentity(unit) } };
   if (!hasRoom(capacity, unit.file) && capacity.looks === 0) return { kind: 'held' };
-  return judgeReadiness(watch, unit, next, input, capacity);
+  return judgeReadiness(watch, unit, { step, spec: work.spec, progress }, input, capacity);
+}
+
+interface DueJob {
+  readonly step: number;
+  readonly spec: JobTemplate;
+  readonly progress: Extract<StepProgress, { kind: 'due' }>;
 }
 
 function judgeReadiness(
   watch: WatchDefinition,
   unit: Unit,
-  next: Extract<NextStep, { kind: 'step' }>,
+  due: DueJob,
   input: PlanInput,
   capacity: Capacity,
 ): Verdict {
-  const { step, work, progress } = next;
-  if (work.kind !== 'job' || progress.kind !== 'due')
-    throw new Error('only due jobs are judged for readiness');
+  const { step, spec, progress } = due;
   const ready = readiness(watch, unit, input);
   if (ready.kind === 'waiting') return wait(unit.file, ready.rule, ready.detail, ready.until);
   const isLook = ready.kind === 'probe' && ready.what !== 'check';
@@ -203,7 +230,7 @@ function judgeReadiness(
       action: { kind: 'probe', unit, step, what: ready.what, identity: identityKey(identity) },
     };
   }
-  const rendered = renderUnit(watch, unit, step, progress.attempt, work.spec);
+  const rendered = renderUnit(watch, unit, step, progress.attempt, spec);
   if (!rendered.ok) return wait(unit.file, 'error', rendered.message);
   const { attempt, reason } = progress;
   return {

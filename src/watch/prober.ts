@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
+import { v7 as timeOrderedId } from 'uuid';
 import type { WatchDefinition } from '../config/schema.js';
 import { render, RenderError } from '../config/placeholders.js';
 import type { Clock } from '../lib/clock.js';
+import { realFileSystem, type FileSystem } from '../lib/file-system.js';
 import { bytesToBuffer, textToBytes } from '../lib/text.js';
-import type { AgentPort } from '../protocol/agent.js';
+import type { AgentPort, SubmitRequest } from '../protocol/agent.js';
 import { isFinished, type Job } from '../protocol/job.js';
 import { digest, identityKey } from './identity.js';
 import type { Evidence, ObservedFile } from './observation.js';
@@ -13,7 +14,7 @@ import { unitIdentity } from './progress.js';
 import { probeDelay } from './readiness.js';
 import { absolute, renderUnit, unitLookup } from './render.js';
 import { folderOf } from './select.js';
-import { workOf, type Unit } from './unit.js';
+import { membersOf, workOf } from './unit.js';
 
 type Probe = Extract<Action, { kind: 'probe' }>;
 
@@ -35,7 +36,9 @@ const FIRST_CHECK_DELAY_MS = 1000;
 /** Gathers the evidence that the planner asks for: looks at /proc and at sentinels, runs check commands as jobs. */
 export class Prober {
   readonly #evidence = new Map<string, Gathered>();
-  readonly #checks = new Map<string, { path: string; identity: string }>();
+  /** an agent must not answer with what a check of an earlier process found */
+  readonly #session = timeOrderedId();
+  readonly #checks = new Map<string, { path: string; identity: string; accepted: boolean }>();
 
   constructor(
     private readonly watch: WatchDefinition,
@@ -44,6 +47,7 @@ export class Prober {
     /** permission bits of a file as last seen */
     private readonly modeOf: (path: string) => number,
     private readonly wake: () => void,
+    private readonly fs: FileSystem = realFileSystem,
   ) {}
 
   evidence(path: string): Evidence | undefined {
@@ -70,10 +74,11 @@ export class Prober {
     return waited;
   }
 
-  async gather(probes: readonly Probe[]): Promise<void> {
+  /** Looks at once at what can be looked at; checks are started, and their results come later. */
+  gather(probes: readonly Probe[]): void {
     this.#probeClosed(probes.filter((probe) => probe.what === 'closed'));
     for (const probe of probes) if (probe.what === 'sentinel') this.#probeSentinel(probe);
-    await this.#startChecks(probes.filter((probe) => probe.what === 'check'));
+    this.#startChecks(probes.filter((probe) => probe.what === 'check'));
   }
 
   /** A job changed; check jobs of this watch settle their evidence. */
@@ -122,7 +127,7 @@ export class Prober {
     const path = name.startsWith('/')
       ? name
       : absolute(this.watch, { path: folder === '' ? name : `${folder}/${name}` });
-    return existsSync(bytesToBuffer(textToBytes(path)));
+    return this.fs.existsSync(bytesToBuffer(textToBytes(path)));
   }
 
   /** undefined when this file's name cannot fill the placeholders of the sentinel: then it never becomes ready. */
@@ -138,7 +143,7 @@ export class Prober {
     }
   }
 
-  async #startChecks(probes: readonly Probe[]): Promise<void> {
+  #startChecks(probes: readonly Probe[]): void {
     const requests = probes.flatMap((probe) => {
       const evidence = this.#evidenceFor(probe);
       const work = workOf(this.watch, probe.unit, probe.step);
@@ -157,32 +162,61 @@ export class Prober {
         probe.unit.file.path,
         probe.identity,
         String(evidence.checkTries),
+        this.#session,
       ).slice(0, 32);
       const id = `${this.watch.name}_check.${key.slice(0, 16)}`;
-      this.#checks.set(id, { path: probe.unit.file.path, identity: probe.identity });
+      this.#checks.set(id, { path: probe.unit.file.path, identity: probe.identity, accepted: false });
       evidence.checkAt = 'running';
       return [{ key, spec: { ...spec.spec, id } }];
     });
-    if (requests.length === 0) return;
-    let results;
+    if (requests.length > 0) void this.#submitChecks(requests);
+  }
+
+  async #submitChecks(requests: readonly SubmitRequest[]): Promise<void> {
     try {
-      results = await this.agent.submit(requests);
+      const results = await this.agent.submit(requests);
+      results.forEach((result, i) => {
+        const { id } = requests[i]!.spec;
+        if (!result.ok) return this.#checkFailed(id);
+        const check = this.#checks.get(id);
+        if (check !== undefined) check.accepted = true;
+        this.noticed(result.job);
+      });
     } catch {
       // the agent is away or its disk is full; the watch says so where it submits jobs
       for (const { spec } of requests) this.#checkFailed(spec.id);
-      return;
     }
-    results.forEach((result, i) => {
-      if (result.ok) return this.noticed(result.job);
-      this.#checkFailed(requests[i]!.spec.id);
-    });
+  }
+
+  get isChecking(): boolean {
+    return this.#checks.size > 0;
+  }
+
+  jobIds(): string[] {
+    return [...this.#checks.keys()];
+  }
+
+  /** Asks for check jobs whose end may have been missed; one the agent has forgotten is made again. */
+  refresh(): void {
+    const ids = [...this.#checks].flatMap(([id, check]) => (check.accepted ? [id] : []));
+    if (ids.length > 0) void this.#askFor(ids);
+  }
+
+  async #askFor(ids: readonly string[]): Promise<void> {
+    // one that cannot answer now is asked again
+    const jobs = await this.agent.query(ids).catch(() => undefined);
+    if (jobs === undefined) return;
+    for (const job of jobs.values()) this.noticed(job);
+    for (const id of ids) if (!jobs.has(id)) this.#checkFailed(id);
   }
 
   #checkFailed(id: string): void {
     const check = this.#checks.get(id);
     this.#checks.delete(id);
     const evidence = check === undefined ? undefined : this.#evidence.get(check.path);
-    if (evidence !== undefined && evidence.identity === check?.identity) this.#settleCheck(evidence, false);
+    if (evidence === undefined || evidence.identity !== check?.identity) return;
+    this.#settleCheck(evidence, false);
+    this.wake();
   }
 
   #settleCheck(evidence: Gathered, passed: boolean): void {
@@ -203,8 +237,6 @@ export class Prober {
     return fresh;
   }
 }
-
-const membersOf = (unit: Unit): readonly ObservedFile[] => unit.members?.flat() ?? [unit.file];
 
 /** Some senders keep a file at mode 000 until it is complete. */
 const isSealed = (mode: number): boolean => (mode & 0o444) === 0;

@@ -113,8 +113,7 @@ export function nextStep(
   return { kind: 'finished', how };
 }
 
-const isBeyond = (watch: WatchDefinition, unit: Unit): boolean =>
-  watch.maxIndex !== undefined && unit.index > watch.maxIndex;
+const isBeyond = (watch: WatchDefinition, unit: Unit): boolean => unit.index > (watch.maxIndex ?? Infinity);
 
 /** Without run_all only the step of the index counts, and step 0 for its updates. */
 function stepsToTry(watch: WatchDefinition, last: number): number[] {

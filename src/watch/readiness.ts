@@ -2,7 +2,7 @@ import type { WatchDefinition } from '../config/schema.js';
 import { identityKey } from './identity.js';
 import type { Evidence, ObservedFile, PlanInput } from './observation.js';
 import { unitIdentity } from './progress.js';
-import type { Unit } from './unit.js';
+import { membersOf, type Unit } from './unit.js';
 
 export type Readiness =
   | { readonly kind: 'ready' }
@@ -45,7 +45,7 @@ export function readiness(watch: WatchDefinition, unit: Unit, input: PlanInput):
 function judgeStable(watch: WatchDefinition, unit: Unit, now: number): Readiness | undefined {
   const { stable } = watch.ready;
   if (stable === undefined) return undefined;
-  const members = unit.members?.flat() ?? [unit.file];
+  const members = membersOf(unit);
   const until = members.reduce((latest, member) => Math.max(latest, stableAt(member, stable)), 0);
   if (now >= until) return undefined;
   return { kind: 'waiting', rule: 'ready.stable', detail: `must stay unchanged for ${stable} s`, until };

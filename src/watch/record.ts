@@ -1,5 +1,5 @@
 import type { Job } from '../protocol/job.js';
-import type { Identity } from './identity.js';
+import type { FileStat, Identity } from './identity.js';
 import type { MarkerState } from './marker-name.js';
 
 /** What is known of one step of one file, from its markers. */
@@ -31,6 +31,8 @@ export interface Result {
   readonly attempt: number;
   readonly agent: string;
   readonly job: Job;
+  /** the file as it was last seen; undefined when it is gone */
+  readonly seen?: FileStat | undefined;
 }
 
 /** A result that no job produced: an empty spec, or a person's word. @param now ms since the epoch */
@@ -79,7 +81,11 @@ export function markerContent(result: Result): string {
 /** The content of a marker with a note of what its name stands for now; undefined when it is no marker of ours. */
 export function withIdentityNow(content: string, now: Identity): string | undefined {
   if (readMarker(content, 0)?.identity === undefined) return undefined;
-  return JSON.stringify(sortKeys({ ...(JSON.parse(content) as object), identity_now: now }), null, 4);
+  try {
+    return JSON.stringify(sortKeys({ ...(JSON.parse(content) as object), identity_now: now }), null, 4);
+  } catch {
+    return undefined; // nested deeper than can be written: not ours
+  }
 }
 
 function sortKeys(value: object): object {
@@ -110,13 +116,14 @@ export function readMarker(content: string, fallbackTime: number): MarkerFacts |
     file: asString(value['file']),
     identity: isIdentity(value['identity']) ? value['identity'] : undefined,
     identityNow: isIdentity(value['identity_now']) ? value['identity_now'] : undefined,
-    attempt: typeof value['attempt'] === 'number' && value['attempt'] >= 1 ? value['attempt'] : 1,
-    endedAt: typeof value['end_ts'] === 'number' ? value['end_ts'] * 1000 : fallbackTime,
+    attempt: isCount(value['attempt']) ? value['attempt'] : 1,
+    endedAt: Number.isFinite(value['end_ts']) ? (value['end_ts'] as number) * 1000 : fallbackTime,
   };
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null;
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 1;
 const asString = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
 function isIdentity(value: unknown): value is Identity {

@@ -1,5 +1,6 @@
 import micromatch from 'micromatch';
 import type { FileList, WatchDefinition } from '../config/schema.js';
+import { bytesToText } from '../lib/text.js';
 
 /** Which lists a name belongs to, and what it brings for placeholders and filesets. */
 export interface Selection {
@@ -16,7 +17,11 @@ export interface Selection {
 }
 
 /** Decides by the name alone. `path` is relative to the watched path, as text. */
-export type Selector = (path: string) => Selection;
+export interface Selector {
+  (path: string): Selection;
+  /** Whether it belongs to a list: the same, of bytes, and nothing more. */
+  isData(bytes: string): boolean;
+}
 
 type ListMatcher = (path: string) => Readonly<Record<string, string>> | undefined;
 
@@ -27,7 +32,16 @@ export function compileSelector(watch: WatchDefinition): Selector {
   const describeLists = watch.lists
     .map((list) => [list.glob, list.pattern].filter((x) => x !== undefined).join(' & '))
     .join(', ');
-  return (path) => {
+  const plain = plainMatcher(watch);
+  const isData = (bytes: string): boolean => {
+    if (isHidden(bytes)) return false;
+    if (plain !== undefined) return plain(baseName(bytes));
+    const path = bytesToText(bytes);
+    return (
+      !excludes.some((exclude) => exclude.matches(path)) && lists.some((list) => list(path) !== undefined)
+    );
+  };
+  const select = (path: string): Selection => {
     const name = baseName(path);
     const parts = watch.split === undefined ? [name] : name.split(watch.split);
     const reject = (rule: string, detail: string): Selection => ({
@@ -47,6 +61,23 @@ export function compileSelector(watch: WatchDefinition): Selector {
     if (members.length === 0) return reject('glob', `matches none of ${describeLists}`);
     return { lists: members, captures: capturesByList.get(members[0]!)!, capturesByList, parts };
   };
+  return Object.assign(select, { isData });
+}
+
+/** Globs with one star, or none, of plain characters: of these a million names are matched in no time. */
+function plainMatcher({ lists, exclude }: WatchDefinition): ((name: string) => boolean) | undefined {
+  const globs = lists.map(({ glob, pattern }) =>
+    pattern === undefined ? /^([\w.-]*)(\*?)([\w.-]*)$/.exec(glob ?? '*') : null,
+  );
+  if (exclude.length > 0 || globs.includes(null)) return undefined;
+  const tests = globs.map((glob) => {
+    const [whole, before, star, after] = glob as unknown as [string, string, string, string];
+    return star === ''
+      ? (name: string) => name === whole
+      : (name: string) =>
+          name.length >= before.length + after.length && name.startsWith(before) && name.endsWith(after);
+  });
+  return (name) => tests.some((test) => test(name));
 }
 
 const nothing = { lists: [], captures: {}, capturesByList: new Map(), parts: [] } as const;

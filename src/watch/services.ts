@@ -3,10 +3,11 @@ import type { JobTemplate, WatchDefinition } from '../config/schema.js';
 import { describeError } from '../lib/errors.js';
 import { isFinished, type Job, type JobSpec } from '../protocol/job.js';
 import type { Identity } from './identity.js';
-import type { JourneyPorts } from './journey.js';
+import type { JourneyPorts } from './journey-parts.js';
 import { scopeOf, type Submission } from './ledger.js';
 import type { PlanCounts } from './plan.js';
 import { serviceLookup } from './render.js';
+import type { NewSubmission } from './tracker.js';
 import { afterEnd, planService, type ServiceState } from './service-plan.js';
 
 interface Service {
@@ -18,22 +19,28 @@ interface Service {
   state: ServiceState;
   jobId: string | undefined;
   key: string | undefined;
+  /** the agent has acknowledged the job: one it does not know any more is lost */
+  accepted: boolean;
   attempt: number;
+  /** intended, but whether the agent has it is not known: it is offered again as it is */
+  unsure: NewSubmission | undefined;
 }
 
 /** A service has no file; its ledger entries share this identity. */
 const noIdentity: Identity = { mtime_ns: '0', size: 0, inode: '0', birth_ns: '0' };
 const absent: ServiceState = { state: 'absent', endedAt: 0, quickDeaths: 0 };
-const AGENT_RETRY_MS = 2000;
+const RETRY_MS = 2000;
 
 /** Keeps the jobs of a watch without globs running: `count` copies of each. */
 export class Services {
   readonly #services: Service[];
   readonly #unsubscribe: () => void;
   #cancelTimer: (() => void) | undefined;
+  #cancelRefresh: (() => void) | undefined;
   #turn: Promise<void> = Promise.resolve();
   #running = true;
-  #awayReported = false;
+  #stopped = false;
+  #troubleReported = false;
   #wakeAt = Infinity;
   #onEnd: () => void = () => undefined;
 
@@ -50,7 +57,41 @@ export class Services {
     const jobs = await this.ports.agent.query(open.map((s) => s.jobId));
     for (const submission of open) this.#adopt(submission, jobs.get(submission.jobId));
     this.#want();
+    this.#refreshLater();
     await this.idle();
+  }
+
+  #refreshLater(): void {
+    if (!this.#stopped)
+      this.#cancelRefresh = this.ports.clock.after(
+        this.watch.refresh * 1000,
+        () => void this.#refresh().finally(() => this.#refreshLater()),
+      );
+  }
+
+  /** Asks for jobs whose end may have been missed; one that the agent has forgotten is started again. */
+  async #refresh(): Promise<void> {
+    const asked = new Map(
+      this.#services.flatMap((s) => (s.state.state === 'up' && s.accepted ? [[s.jobId!, s.key!]] : [])),
+    );
+    if (asked.size === 0) return;
+    // an agent that cannot answer now is asked again
+    const jobs = await this.ports.agent.query([...asked.keys()]).catch(() => undefined);
+    if (jobs === undefined || this.#stopped) return;
+    for (const job of jobs.values()) this.#changed(job);
+    for (const [id, key] of asked) if (jobs.get(id)?.key !== key) this.#lost(id, key);
+  }
+
+  #lost(id: string, key: string): void {
+    const service = this.#services.find((s) => s.jobId === id && s.key === key);
+    if (service?.state.state !== 'up') return;
+    service.state = { state: 'ended', endedAt: this.ports.clock.now(), quickDeaths: 0 };
+    this.ports.log.warn(
+      { watch: this.watch.name, step: service.step, job: id },
+      `the agent does not know service ${id} any more; starting it again`,
+    );
+    this.#want();
+    this.#onEnd();
   }
 
   async idle(): Promise<void> {
@@ -88,12 +129,15 @@ export class Services {
   async endJobs(): Promise<void> {
     this.#running = false;
     await this.killJobs();
-    while (this.inFlight > 0) await new Promise<void>((resolve) => (this.#onEnd = resolve));
+    while (this.inFlight > 0 && !this.#stopped) await new Promise<void>((resolve) => (this.#onEnd = resolve));
   }
 
   async stop(): Promise<void> {
     this.#running = false;
+    this.#stopped = true;
     this.#cancelTimer?.();
+    this.#cancelRefresh?.();
+    this.#onEnd();
     this.#unsubscribe();
     await this.idle();
   }
@@ -110,6 +154,7 @@ export class Services {
     if (job === undefined || isFinished(job.state) || job.key !== submission.key) return;
     service.jobId = job.id;
     service.key = submission.key;
+    service.accepted = true;
     service.state = { state: 'up', endedAt: 0, quickDeaths: 0 };
   }
 
@@ -136,7 +181,7 @@ export class Services {
   }
 
   #want(): void {
-    this.#turn = this.#turn.then(() => this.#tend()).catch((error: unknown) => this.#agentAway(error));
+    this.#turn = this.#turn.then(() => this.#tend()).catch((error: unknown) => this.#postpone(error));
   }
 
   async #tend(): Promise<void> {
@@ -170,38 +215,50 @@ export class Services {
   }
 
   async #startService(service: Service): Promise<void> {
-    const { ledger, clock, agent, log } = this.ports;
-    const attempt = service.attempt + 1;
-    const spec = this.#render(service, attempt);
-    if (spec === undefined) return;
-    const submission = ledger.prepare(
-      {
-        scope: scopeOf(this.watch),
-        watch: this.watch.name,
-        step: service.step,
-        path: service.slot,
-        identity: noIdentity,
-        attempt,
-      },
-      spec.id ?? service.defaultId,
-      false,
-    );
-    ledger.intend([submission], clock.now());
+    const { agent, clock, log } = this.ports;
+    const next = service.unsure ?? this.#intend(service);
+    if (next === undefined) return;
+    const { submission, spec } = next;
+    const { jobId, key, attempt } = submission;
     const { quickDeaths } = service.state;
-    Object.assign(service, {
-      jobId: submission.jobId,
-      key: submission.key,
-      attempt,
-      state: { state: 'up', endedAt: 0, quickDeaths },
-    });
-    const [result] = await agent.submit([{ key: submission.key, spec: { ...spec, id: submission.jobId } }]);
-    this.#awayReported = false;
-    if (result?.ok === true) return this.#changed(result.job);
+    const state = { state: 'up', endedAt: 0, quickDeaths } as const;
+    Object.assign(service, { jobId, key, attempt, accepted: false, unsure: next, state });
+    let result;
+    try {
+      [result] = await agent.submit([{ key, spec: { ...spec, id: jobId } }]);
+    } catch (error) {
+      service.state = { state: 'ended', endedAt: clock.now(), quickDeaths };
+      throw error;
+    }
+    service.unsure = undefined;
+    this.#troubleReported = false;
+    if (result?.ok === true) {
+      service.accepted = true;
+      return this.#changed(result.job);
+    }
     log.error(
       { watch: this.watch.name, step: service.step },
       `the agent refused the job: ${result?.error ?? 'no answer'}`,
     );
     service.state = { state: 'ended', endedAt: clock.now(), quickDeaths: quickDeaths + 1 };
+  }
+
+  /** The next attempt, written down. */
+  #intend(service: Service): NewSubmission | undefined {
+    const { ledger, clock } = this.ports;
+    const attempt = service.attempt + 1;
+    const spec = this.#render(service, attempt);
+    if (spec === undefined) return undefined;
+    const { step, slot: path, defaultId } = service;
+    const identity = noIdentity;
+    const scope = scopeOf(this.watch);
+    const submission = ledger.prepare(
+      { scope, watch: this.watch.name, step, path, identity, attempt },
+      spec.id ?? defaultId,
+      false,
+    );
+    ledger.intend([submission], clock.now());
+    return { submission, spec };
   }
 
   #render(service: Service, attempt: number): JobSpec | undefined {
@@ -215,18 +272,15 @@ export class Services {
     }
   }
 
-  #agentAway(error: unknown): void {
-    if (!this.#awayReported)
+  /** The service that could not be started is `ended`, the others go on. */
+  #postpone(error: unknown): void {
+    if (!this.#troubleReported && this.#running)
       this.ports.log.error(
         { watch: this.watch.name },
-        `cannot submit to the agent: ${describeError(error)}; trying again until it can`,
+        `cannot start a service: ${describeError(error)}; trying again until it can`,
       );
-    this.#awayReported = true;
-    for (const service of this.#services) {
-      if (service.state.state === 'up')
-        service.state = { ...service.state, state: 'ended', endedAt: this.ports.clock.now() };
-    }
-    this.#cancelTimer = this.ports.clock.after(AGENT_RETRY_MS, () => this.#want());
+    this.#troubleReported = true;
+    if (this.#running) this.#cancelTimer = this.ports.clock.after(RETRY_MS, () => this.#want());
   }
 }
 
@@ -248,7 +302,9 @@ function servicesOf(watch: WatchDefinition): Service[] {
           state: absent,
           jobId: undefined,
           key: undefined,
+          accepted: false,
           attempt: 0,
+          unsure: undefined,
         };
       });
     });

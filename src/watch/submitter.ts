@@ -2,14 +2,13 @@ import type { WatchDefinition } from '../config/schema.js';
 import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
 import { printable } from '../lib/text.js';
-import { scopeOf, type Ledger } from './ledger.js';
-import type { ObservedFile } from './observation.js';
+import { scopeOf, type KnownJobs, type Ledger } from './ledger.js';
 import type { Observer } from './observer.js';
 import type { Action } from './plan.js';
 import type { Recorder } from './recorder.js';
 import type { Reporter } from './reporter.js';
-import type { Tracker } from './tracker.js';
-import type { Unit } from './unit.js';
+import type { Refusal, Tracker } from './tracker.js';
+import { membersOf } from './unit.js';
 
 /** Refusals of one round that are told one by one. */
 const MOST_REPORTED = 20;
@@ -20,6 +19,8 @@ type Submit = Extract<Action, { kind: 'submit' }>;
 export class Submitter {
   /** path -> ms since the epoch before which it is not offered again */
   readonly #refused = new Map<string, number>();
+  /** jobs that another watcher may have submitted */
+  known: KnownJobs = new Map();
 
   constructor(
     private readonly watch: WatchDefinition,
@@ -55,13 +56,13 @@ export class Submitter {
   }
 
   /** @returns false when a file was not what the plan took it for: a new plan is wanted */
-  async submit(actions: readonly Submit[]): Promise<boolean> {
+  submit(actions: readonly Submit[]): boolean {
     const now = this.clock.now();
     const present = actions.filter(({ unit }) =>
       membersOf(unit).every((file) => this.observer.isStill(file, now)),
     );
     const news = present.map((action) => this.#prepare(action));
-    const refused = await this.tracker.submit(news);
+    this.tracker.submit(news);
     for (const { submission } of news) {
       const { path, step, attempt, jobId } = submission;
       this.log.debug(
@@ -69,27 +70,31 @@ export class Submitter {
         `submitted ${printable(path)}`,
       );
     }
-    for (const { submission } of refused) this.#refused.set(submission.path, now + this.watch.rescan * 1000);
-    for (const { submission, error } of refused.slice(0, MOST_REPORTED)) {
+    return present.length === actions.length;
+  }
+
+  /** The agent did not take these: they are offered again after a rescan. */
+  refused(refusals: readonly Refusal[]): void {
+    const until = this.clock.now() + this.watch.rescan * 1000;
+    for (const { submission } of refusals) this.#refused.set(submission.path, until);
+    for (const { submission, error } of refusals.slice(0, MOST_REPORTED)) {
       this.reporter.file(submission.path, `the agent refused the job: ${error}`);
     }
-    if (refused.length > MOST_REPORTED) {
-      this.reporter.about('refused', `the agent refused ${refused.length - MOST_REPORTED} more jobs`);
+    if (refusals.length > MOST_REPORTED) {
+      this.reporter.about('refused', `the agent refused ${refusals.length - MOST_REPORTED} more jobs`);
     }
-    return present.length === actions.length;
   }
 
   #prepare({ unit, step, attempt, identity, spec, reason }: Submit) {
     const { path, backlog } = unit.file;
-    if (reason === 'replaced') this.recorder.removeAll(path);
+    if (reason === 'replaced') this.recorder.removeReplaced(unit);
     this.observer.forgetReplacement(path);
     const submission = this.ledger.prepare(
       { scope: scopeOf(this.watch), watch: this.watch.name, step, path, identity, attempt },
       spec.id,
       backlog,
+      this.known,
     );
     return { submission, spec: backlog && spec.priority === undefined ? { ...spec, priority: -1 } : spec };
   }
 }
-
-const membersOf = (unit: Unit): readonly ObservedFile[] => unit.members?.flat() ?? [unit.file];

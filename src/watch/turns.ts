@@ -1,9 +1,7 @@
 import type { Clock } from '../lib/clock.js';
 
-/** ms between a wish and its turn: a burst of events becomes one turn. */
-const SHORTEST_DELAY_MS = 2;
 const LONGEST_DELAY_MS = 1000;
-/** While events keep coming, planning may take about a third of the time; after a pause a turn comes at once. */
+/** While events keep coming, turns may take about a third of the time; after a pause one comes at once. */
 const BUSY_FACTOR = 2;
 
 function deferred(): { promise: Promise<void>; resolve: () => void } {
@@ -23,7 +21,7 @@ export class Turns {
   #timerAt = Infinity;
   #endedAt = 0;
   #stopped = false;
-  /** how long planning took last, ms: costly turns are made less often */
+  /** what the last turn took of the processor, ms: costly turns are made less often */
   cost = 0;
 
   /** @param turn must not reject */
@@ -32,15 +30,15 @@ export class Turns {
     private readonly turn: () => Promise<number>,
   ) {}
 
-  /** Wants a turn soon. */
+  /** Wants a turn soon: what happened at the same time becomes one. */
   want(): void {
     const rest = this.#endedAt + Math.min(this.cost * BUSY_FACTOR, LONGEST_DELAY_MS) - this.clock.now();
-    this.#within(Math.max(SHORTEST_DELAY_MS, rest));
+    this.#within(Math.max(0, rest));
   }
 
   /** Makes a turn at once (after the running one) and resolves when all is quiet. */
   async now(): Promise<void> {
-    this.#within(0);
+    this.#due();
     await this.idle();
   }
 
@@ -65,8 +63,13 @@ export class Turns {
     if (at >= this.#timerAt) return;
     this.#cancelTimer?.();
     this.#timerAt = at;
-    if (ms === 0) this.#run();
-    else this.#cancelTimer = this.clock.after(ms, () => this.#run());
+    // what the kernel has told meanwhile is heard first
+    this.#cancelTimer = this.clock.after(ms, () => setImmediate(() => this.#due()));
+  }
+
+  #due(): void {
+    if (this.#running !== undefined) this.#wanted = true;
+    else if (!this.#stopped) this.#run();
   }
 
   #run(): void {

@@ -133,9 +133,8 @@ function unitsOfSet(watch: WatchDefinition, set: Fileset, index: number): Unit[]
   const keyList = set.members.findIndex((members) => members.includes(set.keyFile));
   const others = set.members
     .slice(0, lists)
-    .flatMap((members, list) =>
-      list === keyList ? [] : members.map((file) => ({ file, list, follows: true as const })),
-    );
+    .flatMap((members, list) => members.map((file) => ({ file, list, follows: true as const })))
+    .filter(({ file }) => file !== set.keyFile);
   return [{ file: set.keyFile, list: keyList }, ...others].map((unit) => ({
     ...unit,
     index,
@@ -145,6 +144,9 @@ function unitsOfSet(watch: WatchDefinition, set: Fileset, index: number): Unit[]
 
 const missingPatterns = (watch: WatchDefinition, set: Fileset): string[] =>
   set.missing.map((list) => watch.lists[list]!.glob ?? watch.lists[list]!.pattern ?? `list ${list}`);
+
+/** All files of a unit: those of its set, or its only one. */
+export const membersOf = (unit: Unit): readonly ObservedFile[] => unit.members?.flat() ?? [unit.file];
 
 /** The index of the job entry that a position in the order calls for. */
 export const stepOf = (watch: WatchDefinition, unit: Pick<Unit, 'index'>): number =>

@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { WatchDefinition } from '../config/schema.js';
+import { describeError } from '../lib/errors.js';
 import { scopeOf, serviceOfScope } from './ledger.js';
-import { Journey, type JourneyPorts } from './journey.js';
+import { Journey } from './journey.js';
+import type { JourneyPorts } from './journey-parts.js';
 import type { Leftovers } from './leftovers.js';
 import type { PlanCounts } from './plan.js';
 import { Services } from './services.js';
@@ -21,7 +23,9 @@ export class Watcher {
   readonly #retired = new Set<Runner>();
   readonly #ports: JourneyPorts;
   #onSettled: (() => void) | undefined;
-
+  #onQuiet: (() => void) | undefined;
+  #stopped = false;
+  #draining = false;
   constructor(ports: JourneyPorts) {
     this.#ports = {
       ...ports,
@@ -29,7 +33,9 @@ export class Watcher {
         ports.onTurn(name, counts);
         this.#dismissRetired();
         this.#checkSettled();
+        this.#checkQuiet();
       },
+      onLost: (journey) => void this.#restart(journey),
     };
   }
 
@@ -78,6 +84,32 @@ export class Watcher {
     return [...this.#runners.values()].reduce((sum, runner) => sum + runner.inFlight, 0);
   }
 
+  /** Jobs whose end is not known yet. */
+  jobIds(): string[] {
+    return [...this.#runners.values(), ...this.#retired].flatMap((runner) => runner.jobIds());
+  }
+
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Resolves when the end of every job is known. */
+  quiet(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onQuiet = resolve;
+      this.#checkQuiet();
+    });
+  }
+
+  #checkQuiet(): void {
+    if (this.#onQuiet !== undefined && this.jobIds().length === 0) this.#onQuiet();
+  }
+
+  /** Jobs of this run that ended without success; services aside. */
+  get failures(): number {
+    return this.#journeys().reduce((sum, journey) => sum + journey.failures, 0);
+  }
+
   /** Resolves when everything that is there and can be processed now is processed, for --once. */
   settled(): Promise<void> {
     return new Promise((resolve) => {
@@ -100,6 +132,7 @@ export class Watcher {
 
   /** Nothing new is submitted; the jobs of services are ended, all others run on and are recorded. */
   async drain(): Promise<void> {
+    this.#draining = true;
     for (const runner of this.#runners.values()) runner.stopSubmitting();
     const services = [...this.#runners.values()].filter((runner) => runner instanceof Services);
     await Promise.all(services.map((runner) => runner.killJobs()));
@@ -111,16 +144,20 @@ export class Watcher {
     await Promise.all(all.map((runner) => (runner instanceof Journey ? runner.recordRest() : runner.idle())));
   }
 
+  /** Also ends a `configure` under way. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     await Promise.all([...this.#runners.values(), ...this.#retired].map((runner) => runner.stop()));
     this.#runners.clear();
     this.#retired.clear();
   }
 
   async #add(watch: WatchDefinition): Promise<void> {
+    if (this.#stopped) return;
     const runner =
       watch.lists.length === 0 ? new Services(watch, this.#ports) : new Journey(watch, this.#ports);
     await this.#finishRetired(runner.scope);
+    if (this.#stopped) return runner.stop();
     this.#runners.set(watch.name, runner);
     await runner.start();
   }
@@ -128,8 +165,8 @@ export class Watcher {
   /** One that is wanted again: its jobs are taken up by the new one; services start afresh. */
   async #finishRetired(scope: string): Promise<void> {
     for (const retired of [...this.#retired].filter((runner) => runner.scope === scope)) {
-      this.#retired.delete(retired);
       await end(retired);
+      this.#retired.delete(retired);
     }
   }
 
@@ -137,8 +174,17 @@ export class Watcher {
     const runner = this.#runners.get(name)!;
     this.#runners.delete(name);
     runner.stopSubmitting();
-    if (runner instanceof Services) await runner.killJobs();
     this.#retired.add(runner);
+    // one that cannot be told now does not keep the rest of a new configuration from being applied
+    if (runner instanceof Services)
+      await runner
+        .killJobs()
+        .catch((error: unknown) =>
+          this.#ports.log.warn(
+            { watch: name },
+            `cannot end the jobs of service ${name}: ${describeError(error)}`,
+          ),
+        );
     this.#dismissRetired();
   }
 
@@ -147,7 +193,9 @@ export class Watcher {
     const runner = this.#runners.get(name)!;
     if (runner.scope !== scopeOf(next)) return this.#retire(name);
     this.#runners.delete(name);
+    this.#retired.add(runner);
     await end(runner);
+    this.#retired.delete(runner);
   }
 
   /** Services of an earlier run that no configuration names any more would go on for ever. */
@@ -162,6 +210,17 @@ export class Watcher {
       await agent.kill(submissions.map((submission) => submission.jobId));
       ledger.record(submissions, clock.now());
     }
+  }
+
+  /** Its lease is lost: a new one stands by until the other watcher ends. */
+  async #restart(lost: Pick<Runner, 'watch' | 'stop'>): Promise<void> {
+    const { name } = lost.watch;
+    await lost.stop();
+    for (const retired of this.#retired) if (retired === lost) this.#retired.delete(retired);
+    if (this.#runners.get(name) !== lost) return;
+    this.#runners.delete(name);
+    await this.#add(lost.watch);
+    if (this.#draining) this.#runners.get(name)?.stopSubmitting();
   }
 
   #dismissRetired(): void {

@@ -107,7 +107,7 @@ export const text = (base64: string | undefined): string =>
   Buffer.from(base64 ?? '', 'base64').toString('utf8');
 
 /** Resolves when the condition holds: for what no event tells, such as another process' file. */
-export async function eventually(condition: () => boolean, seconds = 10): Promise<void> {
+export async function eventually(condition: () => boolean, seconds = 60): Promise<void> {
   const end = Date.now() + seconds * 1000;
   while (!condition()) {
     if (Date.now() > end) throw new Error(`not within ${seconds} s: ${condition.toString()}`);

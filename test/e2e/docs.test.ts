@@ -15,7 +15,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { jsonSchema } from '../../src/config/json-schema.js';
-import { referenceMarkdown } from '../../src/config/reference.js';
+import { boxReferenceMarkdown, referenceMarkdown } from '../../src/config/reference.js';
+import { freePort } from '../support/free-port.js';
+import { blocksOf, type Block } from '../support/markdown.js';
+import { until } from '../support/service.js';
 
 /**
  * The documentation says only what is so. A comment before a fenced block says what is done with it, see
@@ -28,42 +31,20 @@ const pages = [
   'CONTRIBUTING.md',
   'CHANGELOG.md',
   'docs/operations.md',
+  'docs/readiness.md',
+  'docs/agent.md',
+  'docs/performance.md',
+  'docs/protocol.md',
+  'docs/client.md',
   'docs/architecture.md',
   'docs/dependencies.md',
   'docs/migrating.md',
 ];
 const read = (page: string): string => readFileSync(join(root, page), 'utf8');
 
-interface Block {
-  readonly language: string;
-  readonly text: string;
-  /** 1 is the first line of the page */
-  readonly line: number;
-  /** what stands in `<!-- test: ... -->` before it */
-  readonly mark: string | undefined;
-}
-
 const MUST_BE_MARKED = new Set(['sh', 'bash', 'shell', 'console', 'json', 'jsonc', 'yaml', 'yml']);
 
-function blocksOf(markdown: string): Block[] {
-  const blocks: Block[] = [];
-  let mark: string | undefined;
-  let open: { language: string; line: number; lines: string[] } | undefined;
-  for (const [i, line] of markdown.split('\n').entries()) {
-    const fence = /^\s*```(\S*)/.exec(line);
-    if (open !== undefined && fence === null) open.lines.push(line);
-    else if (open !== undefined) {
-      blocks.push({ language: open.language, line: open.line, text: `${open.lines.join('\n')}\n`, mark });
-      open = undefined;
-      mark = undefined;
-    } else if (fence !== null) open = { language: fence[1]!, line: i + 1, lines: [] };
-    else if (line.trim() !== '') mark = /^<!-- test: (.+) -->$/.exec(line.trim())?.[1];
-  }
-  if (open !== undefined) throw new Error(`the block of line ${open.line} is not closed`);
-  return blocks;
-}
-
-const KNOWN_MARK = /^(run( exit \d+)?|file \S+|config|skip, .+)$/;
+const KNOWN_MARK = /^(run( exit \d+)?|file \S+|config|wire [12](, after \S+)?|skip, .+)$/;
 
 /** Lines of blocks that say nothing of what to do with them, or something nobody knows. */
 function unmarked(markdown: string): number[] {
@@ -117,7 +98,9 @@ interface KnownCommands {
 function knownCommands(): KnownCommands {
   const general = help();
   const commands = new Set(
-    [...general.matchAll(/^ {2}meeseeks-watch ([a-z-]+)/gm)].map((match) => match[1]!),
+    [...(/^COMMANDS$[^]*?^[A-Z]/m.exec(general)?.[0] ?? '').matchAll(/^ {2}([a-z-]+) {2}/gm)].map(
+      (match) => match[1]!,
+    ),
   );
   const all = [general, ...[...commands].map((command) => help(command))].join('\n');
   return { commands, options: new Set([...all.matchAll(/--[a-z-]+/g)].map((match) => match[0])) };
@@ -155,6 +138,7 @@ describe('the documentation', () => {
   it('has a current reference and schema', () => {
     const advice = 'run npm run docs:generate';
     expect(read('docs/configuration.md'), advice).toBe(referenceMarkdown());
+    expect(read('docs/agent-configuration.md'), advice).toBe(boxReferenceMarkdown());
     expect(JSON.parse(read('docs/meeseeks-watch.schema.json')), advice).toEqual(
       JSON.parse(JSON.stringify(jsonSchema())),
     );
@@ -179,8 +163,19 @@ describe('the documentation', () => {
   });
 });
 
+/** @returns whether there is such a process of ours */
+function kill(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    return false;
+  }
+}
+
 describe('the blocks', () => {
   let sandbox: string;
+  /** and the few after it */
+  let port: number;
   const environment = () => ({
     ...process.env,
     PATH: `${join(sandbox, 'bin')}:${process.env['PATH'] ?? ''}`,
@@ -190,23 +185,40 @@ describe('the blocks', () => {
     MEESEEKS_WATCH_CONF: '',
   });
 
-  beforeEach(() => {
+  beforeEach(async () => {
+    port = await freePort(10);
     sandbox = realpathSync(mkdtempSync(join(tmpdir(), 'meeseeks-docs-')));
     for (const name of ['bin', 'home', 'work']) mkdirSync(join(sandbox, name));
-    writeFileSync(
-      join(sandbox, 'bin/meeseeks-watch'),
-      `#!/bin/sh\nexec '${process.execPath}' '${cli}' "$@"\n`,
-      {
-        mode: 0o755,
-      },
-    );
+    for (const name of ['meeseeks-watch', 'meeseeks-box', 'meeseeks-client'])
+      writeFileSync(join(sandbox, 'bin', name), program(name), { mode: 0o755 });
     // the first command of the README starts in a fresh clone: here the build is there already
     writeFileSync(join(sandbox, 'bin/npm'), '#!/bin/sh\n[ "$*" = ci ]\n', { mode: 0o755 });
     cpSync(join(root, 'examples'), join(sandbox, 'work/examples'), { recursive: true });
     symlinkSync(join(root, 'dist'), join(sandbox, 'work/dist'));
   });
 
-  afterEach(() => rmSync(sandbox, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 }));
+  /** A program on a port of the test, in place of 13700 and those after it; agents are ended after the page. */
+  const program = (name: string): string => `#!/bin/bash
+args=()
+[[ ${name} != meeseeks-client ]] || args+=("port=${port}")
+for arg; do
+  if [[ $arg =~ ^(listen\\.)?port=1370([0-9])$ ]]; then arg="\${BASH_REMATCH[1]}port=$((${port} + BASH_REMATCH[2]))"; fi
+  args+=("$arg")
+done
+if [[ ${name} == meeseeks-box ]]; then
+  echo $$ >>'${sandbox}/agents'
+  [[ " \${args[*]} " == *' listen.port'* || $1 == --* || $1 == completion ]] || args+=("listen.port=${port}")
+fi
+exec '${process.execPath}' '${join(root, 'dist/bin')}/${name}.js' "\${args[@]}"
+`;
+
+  afterEach(async () => {
+    const agents = join(sandbox, 'agents');
+    const pids = existsSync(agents) ? readFileSync(agents, 'utf8').trim().split('\n').map(Number) : [];
+    for (const signal of ['SIGINT', 'SIGINT'] as const) for (const pid of pids) kill(pid, signal);
+    for (const pid of pids) await until(() => !kill(pid, 0), `agent ${pid} of the page ends`);
+    rmSync(sandbox, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 });
+  });
 
   /** Runs text with `bash -eu`; a watcher that it starts must end by itself. */
   function run(text: string): { status: number | null; output: string } {
@@ -214,7 +226,7 @@ describe('the blocks', () => {
       cwd: join(sandbox, 'work'),
       env: environment(),
       encoding: 'utf8',
-      timeout: 25_000,
+      timeout: 120_000,
     });
     return { status, output: stdout + stderr };
   }
@@ -240,11 +252,11 @@ describe('the blocks', () => {
       .map((block) => check(page, block))
       .filter((problem) => problem !== undefined);
 
-  it.each(pages)('of %s run and validate', { timeout: 120_000 }, (page) => {
+  it.each(pages)('of %s run and validate', { timeout: 600_000 }, (page) => {
     expect(checkAll(page, read(page))).toEqual([]);
   });
 
-  it('are refused when they are wrong, so that passing means something', { timeout: 60_000 }, () => {
+  it('are refused when they are wrong, so that passing means something', { timeout: 300_000 }, () => {
     const fenced = (mark: string, language: string, text: string): string =>
       `<!-- test: ${mark} -->\n\`\`\`${language}\n${text}\n\`\`\`\n`;
     const planted = [

@@ -25,7 +25,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** another build or an installed package can be tested with MEESEEKS_CLI */
 const cli = process.env['MEESEEKS_CLI'] ?? join(root, 'dist/bin/meeseeks-watch.js');
-const DEADLINE_MS = 25_000;
+const DEADLINE_MS = 60_000;
 
 let sandbox: string;
 let running: ChildProcess[];

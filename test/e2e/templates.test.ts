@@ -29,7 +29,7 @@ const templates = join(root, 'templates');
 const files = readdirSync(templates)
   .filter((name) => name !== 'README.md')
   .toSorted();
-const DEADLINE_MS = 25_000;
+const DEADLINE_MS = 60_000;
 
 let sandbox: string;
 let data: string;
@@ -476,6 +476,6 @@ function forgetAll(): void {
 
 for (const [name, cases] of Object.entries(behaviour)) {
   describe(`the template ${name}`, () => {
-    for (const [title, test] of Object.entries(cases)) it(title, test, 60_000);
+    for (const [title, test] of Object.entries(cases)) it(title, test);
   });
 }

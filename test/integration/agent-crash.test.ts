@@ -21,6 +21,8 @@ import { processStat } from '../../src/executors/process/proc.js';
 import { systemClock } from '../../src/lib/clock.js';
 import type { SubmitRequest } from '../../src/protocol/agent.js';
 import { isFinished } from '../../src/protocol/job.js';
+import { journals } from '../support/journals.js';
+import { until } from '../support/service.js';
 import { Bench, eventually, quietLog, text } from '../conformance/harness.js';
 
 const factory = (directory: string): Promise<Agent> =>
@@ -42,7 +44,7 @@ let children: AgentProcess[] = [];
 beforeAll(() => {
   build = mkdtempSync(join(tmpdir(), 'meeseeks-build-'));
   compile(build);
-}, 120_000);
+}, 300_000);
 afterAll(() => rmSync(build, { recursive: true, force: true }));
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'meeseeks-crash-'));
@@ -157,8 +159,7 @@ it('collects what ended while there was no agent', async () => {
   await eventually(() => existsSync(path('log')));
   await agent.crash();
   writeFileSync(path('go'), '');
-  const exit = join(state(), 'spool/a.1/exit');
-  await eventually(() => readFileSync(exit, 'utf8').includes('exit '));
+  await eventually(() => journals(state()).some((text) => text.includes('exit a.1 ')));
   const bench = await reopen();
   expect(await bench.finished('a')).toMatchObject({
     state: 'failed',
@@ -181,6 +182,27 @@ it('goes on with a kill that the crash interrupted', async () => {
   expect(await bench.finished('a')).toMatchObject({ state: 'killed', signal: 'SIGKILL' });
   await bench.close();
 });
+
+it('goes on with a kill whose job has ended but for children that ignore SIGTERM', async () => {
+  const first = await reopenHere();
+  const stubborn = `trap '' TERM; echo $$ > ${path('pid')}; while :; do sleep 0.05; done`;
+  const args = ['sh', '-c', `sh -c "$0" & echo $$ > ${path('leader')}; wait`, stubborn];
+  await first.submit([{ key: 'k', spec: { id: 'a', pool: 'p', args, kill_grace: 1 } }]);
+  await eventually(() => isLine('pid') && isLine('leader'));
+  const [child, leader] = [pidIn('pid'), pidIn('leader')];
+  await first.kill(['a']);
+  await eventually(() => processStat(leader) === undefined);
+  await first.stop('leave');
+  expect(processStat(child)).toBeDefined();
+  const bench = await reopen();
+  expect(await bench.finished('a')).toMatchObject({ state: 'killed', signal: 'SIGTERM', active: false });
+  expect(processStat(child)).toBeUndefined();
+  await bench.close();
+});
+
+const isLine = (name: string): boolean =>
+  existsSync(path(name)) && readFileSync(path(name), 'utf8').endsWith('\n');
+const pidIn = (name: string): number => Number(readFileSync(path(name), 'utf8'));
 
 const reopenHere = (): Promise<Agent> => factory(state());
 
@@ -206,12 +228,12 @@ it('reports a job as lost when its guardian was killed, but not before it has en
 });
 
 it.each([
-  ['nothing', 'no run directory', 1],
-  ['request', 'no claim', 1],
+  ['nothing', 'no claim', 1],
   ['agent', 'a claim of an agent that crashed before it recorded it', 1],
-  ['guardian', 'a claim of a guardian that is gone, and of no child', 1],
-  ['both', 'a guardian and an agent that crashed before it recorded that nothing ran', 1],
-  ['child', 'a pid file that is not complete', 0],
+  ['noted', 'a child that is gone and had not made its claim', 1],
+  ['never', 'a child that made its claim too late, and found that out', 1],
+  ['claimed', 'a claim, and a child that is gone', 0],
+  ['child', 'a claim, and no process noted', 0],
 ])('starts what certainly never ran, and only that: %s', async (stage, _meaning, runs) => {
   await interruptStart(stage);
   const bench = await reopen();
@@ -238,28 +260,27 @@ async function interruptStart(stage: string, epoch?: string): Promise<void> {
   );
   store.close();
   const run = join(state(), 'spool/a.1');
-  if (stage === 'nothing') return;
-  mkdirSync(run, { recursive: true });
-  if (stage === 'agent') writeFileSync(join(run, 'claim'), 'agent 1\n');
-  else writeFileSync(join(run, 'claim'), '');
-  if (stage === 'both') writeFileSync(join(run, 'pid'), 'agent 1\n');
-  if (stage === 'child') writeFileSync(join(run, 'pid'), '12');
+  if (stage === 'agent') mkdirSync(`${run}.stdout`);
+  if (['never', 'claimed', 'child'].includes(stage)) writeFileSync(`${run}.stdout`, '');
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8');
+  const noted = `guardian 4194305 1 ${boot}pid a.1 4194306 (bash) R${' 1'.repeat(18)} 2 3\n`;
+  const late = stage === 'never' ? 'never a.1\nexit a.1 125 1.5\n' : '';
+  mkdirSync(join(state(), 'guardians/before'));
+  if (stage !== 'nothing' && stage !== 'child')
+    writeFileSync(join(state(), 'guardians/before/1'), noted + late);
 }
 
-it.each(['nothing', 'guardian'])(
-  'does not guess when the machine was rebooted meanwhile: %s',
-  async (stage) => {
-    await interruptStart(stage, 'another boot');
-    const bench = await reopen();
-    expect(await bench.finished('a')).toMatchObject({
-      state: 'failed',
-      reason: 'lost',
-      error: expect.stringContaining('rebooted') as string,
-    });
-    expect(existsSync(path('log'))).toBe(false);
-    await bench.close();
-  },
-);
+it.each(['nothing', 'noted'])('does not guess when the machine was rebooted meanwhile: %s', async (stage) => {
+  await interruptStart(stage, 'another boot');
+  const bench = await reopen();
+  expect(await bench.finished('a')).toMatchObject({
+    state: 'failed',
+    reason: 'lost',
+    error: expect.stringContaining('rebooted') as string,
+  });
+  expect(existsSync(path('log'))).toBe(false);
+  await bench.close();
+});
 
 it('runs every job exactly once through kill -9 at any moment', async () => {
   const jobs = Array.from({ length: 120 }, (_, i) =>
@@ -280,7 +301,7 @@ it('runs every job exactly once through kill -9 at any moment', async () => {
   const seqs = (await bench.agent.list()).map((job) => job.seq);
   expect(new Set(seqs).size).toBe(seqs.length);
   await bench.close();
-}, 60_000);
+}, 300_000);
 
 it('lets one agent use a directory, across processes and within one, and frees it with the process', async () => {
   const other = await AgentProcess.start();
@@ -301,6 +322,15 @@ it('never lets the sequence number go back', async () => {
   }
   expect(last).toEqual([...last].sort((a, b) => a - b));
   expect(new Set(last).size).toBe(3);
+});
+
+it('does not take a job for too slow that ended in time, while the agent itself stood still', async () => {
+  const bench = await reopen();
+  await bench.submit({ id: 'a', runtime: 2, args: ['true'] });
+  await bench.running('a');
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500);
+  expect(await bench.finished('a')).toMatchObject({ state: 'done', reason: 'exit', start_count: 1 });
+  await bench.close();
 });
 
 it('refuses a damaged state file with advice', async () => {
@@ -346,7 +376,8 @@ it('leaves nothing behind: results that were seen expire, with their spool', asy
     env: {},
     clock: { ...systemClock, now: () => Date.now() + 61_000 },
   });
-  await eventually(() => !readdirSync(join(state(), 'spool')).includes('seen.1'));
+  await until(async () => !(await later.query(['seen'])).has('seen'), 'it is forgotten');
+  expect(readdirSync(join(state(), 'spool')).toSorted()).toEqual(['unseen.1.stderr', 'unseen.1.stdout']);
   const known = await later.query(['seen', 'unseen']);
   expect([...known.keys()]).toEqual(['unseen']);
   expect(isFinished(known.get('unseen')!.state)).toBe(true);

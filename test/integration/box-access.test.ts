@@ -1,5 +1,5 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { connect as connectUnix } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
@@ -47,6 +47,59 @@ it('serves TLS to clients with a certificate of its authority, and to nobody els
   expect(parseLines(await askTls(box.port, own)).length).toBe(1);
 });
 
+/** Resolves when the connection is made, or was refused. */
+const opened = (socket: Socket): Promise<Socket> =>
+  new Promise((done) => {
+    for (const event of ['connect', 'secureConnect', 'error', 'close']) socket.on(event, () => done(socket));
+  });
+
+it.each([
+  ['says nothing', async (port: number) => [await opened(connect(port, '127.0.0.1'))]],
+  [
+    'speaks no TLS, and never hangs up',
+    async (port: number) => {
+      const socket = await opened(connect({ port, host: '127.0.0.1', allowHalfOpen: true }));
+      const heard = new Promise((done) => socket.once('data', done).once('end', done));
+      socket.write(line);
+      await heard;
+      return [socket];
+    },
+  ],
+  [
+    'has no certificate',
+    async (port: number) => {
+      const raw = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+      const socket = await opened(connectTls({ socket: raw, ca: readFileSync(certificates.ca) }));
+      return [socket, raw];
+    },
+  ],
+  [
+    'was served, and never hangs up',
+    async (port: number) => {
+      const raw = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+      const own = {
+        cert: readFileSync(certificates.client.certfile),
+        key: readFileSync(certificates.client.keyfile),
+      };
+      const socket = await opened(connectTls({ socket: raw, ca: readFileSync(certificates.ca), ...own }));
+      const heard = new Promise((done) => socket.once('data', done));
+      socket.write(line);
+      await heard;
+      return [socket, raw];
+    },
+  ],
+])('stops at once although a client of its TLS port %s', async (_, client) => {
+  const ssl = { ...certificates.server, cafile: certificates.ca, verify_mode: 'CERT_REQUIRED' };
+  const listen = { address: '127.0.0.1', port: 0, timeout: 3600, ssl };
+  box = await Box.start({ config: { pools, listen } });
+  const sockets = await client(box.port);
+  const started = Date.now();
+  expect(await box.stop()).toBe(0);
+  // long before a handshake or a silent client is given up
+  expect(Date.now() - started).toBeLessThan(60_000);
+  for (const socket of sockets) socket.destroy();
+});
+
 it('wants the token where there is one, and tells it to nobody', async () => {
   const token_file = join(keys, 'token');
   writeFileSync(token_file, 's3cret\n', { mode: 0o600 });
@@ -74,7 +127,7 @@ it('wants the token where there is one, and tells it to nobody', async () => {
 it('listens at a UNIX socket for its owner, also after kill -9', async () => {
   const path = join(keys, 'box.sock');
   box = await Box.start({ config: { pools, listen: { path, port: false } } });
-  const ask = async (): Promise<unknown[]> => parseLines(await exchange(connectUnix(path), line));
+  const ask = async (): Promise<unknown[]> => parseLines(await exchange(connect(path), line));
   expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(await ask()).toEqual([[{ pools: { p: { n1: null } } }]]);
   await box.crash();

@@ -18,7 +18,7 @@ const fixture = new URL('../fixtures/wire/jan2020.json', import.meta.url);
 const steps = JSON.parse(readFileSync(fixture, 'utf8')) as Step[];
 
 /** What our jobs tell beyond the original's. */
-const more = new Set(['active', 'end_ts', 'reason', 'signal', 'stdout_path', 'stderr_path']);
+const more = new Set(['uid', 'error', 'active', 'end_ts', 'reason', 'signal', 'stdout_path', 'stderr_path']);
 
 let box: Box;
 const ids = new Map<string, string>();
@@ -34,7 +34,7 @@ describe('the recorded exchanges of January 2020', () => {
     const mayWait = step.send.every((line) => /^\[\{"(job|get|ls|nodes|pools)"/.test(line));
     const expected = step.send[0] === '' ? [] : step.answers;
     let actual: unknown;
-    for (const end = Date.now() + (mayWait ? 15_000 : 0); ; await pause(50)) {
+    for (const end = Date.now() + (mayWait ? 60_000 : 0); ; await pause(50)) {
       const answers = await box.ask(...send);
       learnIds(expected, answers);
       actual = comparable(expected, answers);

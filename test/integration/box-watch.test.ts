@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { connect } from '../../src/index.js';
 import { Box } from '../support/box.js';
 
 let box: Box;
@@ -50,6 +51,51 @@ it('tells every change of the jobs of a filter, and goes on after a break', asyn
   expect(await again.next()).toEqual({ watch: { seq: last } });
   expect((await again.next())['event']).toMatchObject({ job: { id: 'w2', state: 'done' } });
   again.close();
+});
+
+it('tells when a job leaves the filter, so that the picture of the reader stays right', async () => {
+  const client = await connect({ address: '127.0.0.1', port: box.port });
+  const stop = new AbortController();
+  const picture = new Set<string>();
+  const ends: string[] = [];
+  const following = (async () => {
+    for await (const job of client.events({ state: 'running', seq: 0 }, stop.signal)) {
+      if (job.left === true) {
+        picture.delete(job.id);
+        ends.push(job.id);
+      } else {
+        expect(job.state).toBe('running');
+        picture.add(job.id);
+      }
+    }
+  })();
+  const submit = (id: string, script: string, more: object = {}): object => [
+    { submit: { id, pool: 'p', args: ['sh', '-c', script], ...more } },
+  ];
+  await box.ask(submit('l1', 'sleep 600'), submit('l2', 'exit 3', { retries: 1 }));
+  await box.until('l1', ({ state }) => state === 'running');
+  await box.finished('l2');
+  await box.until('l2', () => ends.includes('l2'));
+  await box.until('l1', () => picture.has('l1'));
+  expect([...picture]).toEqual(['l1']);
+  await box.request('kill', 'l1');
+  await box.finished('l1');
+  await box.until('l1', () => ends.includes('l1'));
+  expect([...picture]).toEqual([]);
+  stop.abort();
+  await following;
+  client.close();
+
+  // by id nothing else is ever told, also not after a break
+  const byId = await follow({ hello: { protocol: 2 } }, { watch: { ids: ['l2'], state: 'new', seq: 0 } });
+  await byId.next();
+  await byId.next();
+  expect((await byId.next())['event']).toMatchObject({ job: { id: 'l2', state: 'failed' }, left: true });
+  await box.ask(submit('l3', 'true'), [{ modify: { l2: { color: 'red' } } }]);
+  await box.finished('l3');
+  await box.ask([{ submit: { id: 'l2', state: 'new', hold: true } }]);
+  expect((await byId.next())['event']).toMatchObject({ job: { id: 'l2', state: 'new' } });
+  byId.close();
 });
 
 it('is not for clients of the original', async () => {

@@ -194,6 +194,19 @@ describe('meeseeks-client with meeseeks-box', () => {
     expect(await agent.submitToAll({ pool: 'q1', node: 'zz*', args: ['true'] })).toEqual([]);
   });
 
+  it('says that a pool is not there, and which are; the job waits for it', async () => {
+    const { code, stdout, stderr } = await program(['sub', 'id=early', 'soon', 'true'], env);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ early: { state: 'new', pool: 'soon' } });
+    expect(stderr).toMatch(
+      /^meeseeks-client: the agent has no pool soon: the job waits until it has; there is (q2, )?q1(, q2)?\n$/,
+    );
+    expect((await program(['sub', 'q1', 'true'], env)).stderr).toBe('');
+    await program(['conf', 'pools.soon.slots=1'], env);
+    expect((await program(['wait', 'early'], env)).code).toBe(0);
+    expect((await program(['sub', 'soon', 'true'], env)).stderr).toBe('');
+  });
+
   it('says why a job was refused', async () => {
     await expect(agent.submit({ pool: 'q1', args: [] })).rejects.toMatchObject({ code: 'request' });
     const { code, stderr } = await program(['sub', 'runtime=-1', 'q1', 'true'], env);

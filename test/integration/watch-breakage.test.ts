@@ -26,13 +26,13 @@ describe('the state is locked by another program', () => {
     const other = new Database(join(scene.state, 'watch.db'));
     other.exec('BEGIN IMMEDIATE');
     writeFileSync(go, '');
-    await service.hears(/cannot (record|write)/, 20_000);
+    await service.hears(/cannot (record|write)/);
     other.exec('ROLLBACK');
     other.close();
     await scene.marked('._w_0_a.done');
     writeFileSync(file, 'changed');
     utimesSync(file, 1, 1);
-    await scene.ran(2, 20_000);
+    await scene.ran(2);
   });
 });
 
@@ -123,4 +123,24 @@ describe('events are lost', () => {
     scene.drop('a', 'the second');
     await scene.ran(2);
   });
+});
+
+test('a service that cannot be started anew leaves the others alone', async ({ scene }) => {
+  const job = (script: string): Config => scene.script(script, { args: ['sh', '-c', script] });
+  scene.configure({
+    watch: {
+      s: { jobs: [job('echo zero >>"$log"; exec sleep 1000'), job('echo one >>"$log"; exec sleep 1')] },
+    },
+  });
+  const service = await scene.start();
+  await until(() => scene.count('zero') === 1 && scene.count('one') >= 1, 'both run');
+  const database = new Database(scene.path('state', 'watch.db'));
+  database.exec('BEGIN EXCLUSIVE');
+  await service.hears(/cannot start a service: cannot write .*watch\.db/);
+  database.exec('ROLLBACK');
+  database.close();
+  const before = scene.count('one');
+  await until(() => scene.count('one') > before, 'the other is started again');
+  expect(scene.count('zero')).toBe(1);
+  expect(service.said(/refused/)).toBe(0);
 });

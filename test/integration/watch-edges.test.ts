@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { describe, expect } from 'vitest';
+import { processStat } from '../../src/executors/process/proc.js';
 import { stays, test, until } from '../support/service.js';
 
 describe('what stands in a directory', () => {
@@ -39,7 +40,7 @@ describe('what stands in a directory', () => {
   test('a job that moves its file away: no marker, no rerun; the next file of that name runs', async ({
     scene,
   }) => {
-    scene.watch({ rescan: 0.3, jobs: [scene.append('mv "$2" "$2".moved 2>/dev/null; mv "$2".moved ..')] });
+    scene.watch({ rescan: 0.3, jobs: [scene.append('mv "$2" ../"$1".moved')] });
     await scene.start();
     for (let i = 1; i <= 3; i++) {
       scene.drop('a', `content ${i}`);
@@ -182,9 +183,12 @@ describe('job specs', () => {
   });
 
   test('a job that leaves a process behind which holds its output open delays nothing', async ({ scene }) => {
-    scene.watch({ jobs: [scene.append('sleep 3 & :')] });
+    scene.watch({ jobs: [scene.script('sleep 600 & echo $! >>"$log"')] });
     await scene.start();
     scene.drop('a');
-    await scene.marked('._w_0_a.done', 1500);
+    await scene.marked('._w_0_a.done');
+    const left = Number(scene.runs()[0]);
+    expect(processStat(left)).toBeDefined();
+    process.kill(left, 'SIGKILL');
   });
 });

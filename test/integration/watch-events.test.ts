@@ -1,10 +1,25 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { describe, expect } from 'vitest';
-import { stays, test, until } from '../support/service.js';
+import { stays, test, until, type Scene } from '../support/service.js';
+
+/** As rm -rf of a large directory does. @returns whether it went on all the time */
+async function removeSlowly(scene: Scene): Promise<boolean> {
+  let longest = 0;
+  let last = performance.now();
+  for (const name of readdirSync(scene.data).sort()) {
+    // dots come first
+    rmSync(scene.file(name), { force: true });
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+    if (name.startsWith('.')) await sleep(25);
+  }
+  rmSync(scene.data, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 });
+  return longest < 400;
+}
 
 const shell = (script: string, ...args: string[]): Promise<unknown> =>
   promisify(execFile)('bash', ['-c', script, 'bash', ...args]);
@@ -17,12 +32,12 @@ describe('5 bursts', () => {
     await until(
       () => scene.runs().length >= 5000,
       () => `5000 runs, there are ${scene.runs().length}`,
-      60_000,
+      240_000,
     );
-    await until(() => scene.markers().length === 5000, '5000 markers', 20_000);
+    await until(() => scene.markers().length === 5000, '5000 markers');
     expect(new Set(scene.runs()).size).toBe(5000);
     await stays(() => scene.runs().length === 5000, 'exactly once', 300);
-  }, 90_000);
+  }, 300_000);
 
   test('a queue that overflows while the loop is blocked costs no file', async ({ scene, skip }) => {
     const limit = Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8'));
@@ -36,8 +51,8 @@ describe('5 bursts', () => {
       String(limit + 1000),
     );
     service.signal('SIGCONT');
-    await scene.ran(50, 12_000);
-  }, 60_000);
+    await scene.ran(50);
+  });
 });
 
 describe('6 no events at all', () => {
@@ -47,13 +62,13 @@ describe('6 no events at all', () => {
     for (const name of ['a', 'b', 'c']) {
       const before = scene.runs().length;
       scene.drop(name);
-      await scene.ran(before + 1, 2000);
+      await scene.ran(before + 1);
       await sleep(Math.random() * 300);
     }
     rmSync(scene.file('a'));
-    await until(() => scene.markers().length === 2, 'the marker of a goes', 3000);
+    await until(() => scene.markers().length === 2, 'the marker of a goes');
     scene.drop('a', 'again');
-    await scene.ran(4, 2000);
+    await scene.ran(4);
     await stays(() => scene.runs().length === 4, 'exactly once', 900);
   });
 
@@ -71,7 +86,7 @@ describe('6 no events at all', () => {
     await scene.ran(1);
     await scene.marked('._w_0_a.done');
     writeFileSync(scene.file('a'), 'changed');
-    await scene.ran(2, 2000);
+    await scene.ran(2);
   });
 });
 
@@ -79,14 +94,14 @@ describe('7 rescan and refresh are independent', () => {
   test.for([
     [1, 0.7],
     [0.7, 1],
-    [10, 0.5],
+    [600, 0.5],
     [0, 0.5],
   ] as const)('refresh %d, rescan %d: it scans again and again', async ([refresh, rescan], { scene }) => {
     scene.watch({ events: false, refresh, rescan });
     await scene.start();
     for (let i = 1; i <= 3; i++) {
       scene.drop(`f${i}`);
-      await scene.ran(i, rescan * 1000 + 1500);
+      await scene.ran(i);
     }
   });
 });
@@ -99,9 +114,9 @@ describe('8 the path comes and goes', () => {
     expect(service.said(/cannot look at directory .*there.*waiting/)).toBe(1);
     mkdirSync(path, { recursive: true });
     writeFileSync(join(path, 'a'), 'x');
-    await scene.ran(1, 3000);
+    await scene.ran(1);
     writeFileSync(join(path, 'b'), 'x');
-    await scene.ran(2, 3000);
+    await scene.ran(2);
     expect(service.said(/cannot look at directory/)).toBe(1);
   });
 
@@ -112,7 +127,7 @@ describe('8 the path comes and goes', () => {
     mkdirSync(scene.path('staged', 'in'), { recursive: true });
     writeFileSync(scene.path('staged', 'in', 'a'), 'x');
     renameSync(scene.path('staged'), dirname(path));
-    await scene.ran(1, 3000);
+    await scene.ran(1);
   });
 
   test('removed and made again: nothing stale is submitted, watching goes on', async ({ scene }) => {
@@ -121,27 +136,37 @@ describe('8 the path comes and goes', () => {
     const service = await scene.start();
     await until(() => scene.runs().length >= 2, 'the failing file is rerun');
     rmSync(scene.data, { recursive: true, maxRetries: 20, retryDelay: 10 });
-    await sleep(500); // a job that was running then may still end
     const before = scene.runs().length;
-    await stays(() => scene.runs().length === before, 'nothing is submitted while it is gone', 1500);
+    // one may have been on its way
+    await stays(() => scene.runs().length <= before + 1, 'nothing is submitted while it is gone', 2500);
     mkdirSync(scene.data);
     scene.drop('new');
-    await until(() => scene.count('new') >= 1, 'the new file runs', 3000);
-    expect(scene.runs().slice(before)).not.toContain('fails');
+    await until(() => scene.count('new') >= 1, 'the new file runs');
+    expect(scene.runs().slice(before + 1)).not.toContain('fails');
     expect(service.exited).toBe(false);
   });
 
-  test('rm -rf of a directory whose files are done: none is run again on the way', async ({ scene }) => {
+  test('a directory whose files are done is removed, markers first and slowly: none is run again on the way', async ({
+    scene,
+  }) => {
     scene.watch({ rescan: 0.5 }, { pools: { p: { slots: 4 } } });
-    for (let i = 0; i < 500; i++) scene.drop(`f${i}`);
     await scene.start();
-    await until(() => scene.markers().length === 500, '500 markers', 20_000);
-    await shell('rm -rf "$1" || rm -rf "$1"', scene.data);
-    await stays(() => scene.runs().length === 500, 'none is run again', 1000);
-    mkdirSync(scene.data, { recursive: true });
+    // an attempt in which we stood still ourselves tells nothing: the next one
+    for (let attempt = 1, isSmooth = false; !isSmooth; attempt++) {
+      expect(attempt).toBeLessThan(6);
+      const files = Array.from({ length: 100 }, (_, i) => `f${attempt}-${i}`);
+      mkdirSync(scene.data, { recursive: true });
+      for (const name of files) scene.drop(name);
+      await until(() => scene.markers().length === 100, '100 markers');
+      const before = scene.runs().length;
+      isSmooth = await removeSlowly(scene);
+      if (isSmooth) await stays(() => scene.runs().length === before, 'none is run again', 1500);
+    }
+    const before = scene.runs().length;
+    mkdirSync(scene.data);
     scene.drop('new');
     await until(() => scene.count('new') === 1, 'watching goes on');
-    expect(scene.runs().length).toBe(501);
+    expect(scene.runs().length).toBe(before + 1);
   });
 
   test('a file removed before its rerun is not run again', async ({ scene }) => {
@@ -167,7 +192,7 @@ describe('8 the path comes and goes', () => {
     await sleep(700);
     execFileSync('mount', ['--bind', other, scene.data]);
     scene.drop('b');
-    await until(() => scene.count('b') > 0, 'b is run', 3000);
+    await until(() => scene.count('b') > 0, 'b is run');
     await stays(() => scene.runs().join() === 'a,b', `a is not run again: ${scene.runs().join()}`, 700);
     expect(service.exited).toBe(false);
   });

@@ -139,7 +139,7 @@ describe('17 delete and drop again under the same name', () => {
       const before = scene.marker('._w_0_a.done')['id'];
       rmSync(scene.file('a'));
       scene.drop('a', 'same');
-      await scene.ran(i, 4000);
+      await scene.ran(i);
       await until(
         () => existsSync(scene.file('._w_0_a.done')) && scene.marker('._w_0_a.done')['id'] !== before,
         'a new marker',

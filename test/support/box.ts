@@ -16,6 +16,9 @@ export interface BoxSetup {
   readonly env?: NodeJS.ProcessEnv;
 }
 
+/** ms, against hanging only: a busy machine is no failure */
+const DEADLINE_MS = 60_000;
+
 /** A meeseeks-box in a process of its own, on a port of the system's choice. */
 export class Box {
   readonly directory: string;
@@ -25,14 +28,19 @@ export class Box {
   private child!: ChildProcess;
   private gone!: Promise<number | null>;
 
-  private constructor(private readonly setup: BoxSetup) {
+  private constructor(private setup: BoxSetup) {
     this.directory = setup.directory ?? mkdtempSync(join(tmpdir(), 'meeseeks-box-'));
   }
 
   /** Resolves when it listens. @throws Error with what it said when it does not */
   static async start(setup: BoxSetup = {}): Promise<Box> {
     const box = new Box(setup);
-    await box.restart();
+    try {
+      await box.restart();
+    } catch (error) {
+      if (setup.directory === undefined) rmSync(box.directory, { recursive: true, force: true });
+      throw error;
+    }
     return box;
   }
 
@@ -55,6 +63,11 @@ export class Box {
     const entry = await this.readiness(from);
     if (entry === undefined) throw new Error(`the box did not start: ${this.stderr}`);
     this.port = (entry['ports'] as (number | null)[]).find((port) => port !== null) ?? 0;
+  }
+
+  /** What the next `restart` starts with. */
+  settle(config: Record<string, unknown>): void {
+    this.setup = { ...this.setup, config };
   }
 
   /** Writes the configuration file anew. */
@@ -97,7 +110,7 @@ export class Box {
     id: string,
     wanted: (job: Record<string, unknown>) => boolean,
   ): Promise<Record<string, unknown>> {
-    for (const end = Date.now() + 15_000; Date.now() < end; await pause(20)) {
+    for (const end = Date.now() + DEADLINE_MS; Date.now() < end; await pause(20)) {
       const job = (await this.request('query', id)) as Record<string, unknown>;
       if (typeof job['state'] === 'string' && wanted(job)) return job;
     }
@@ -110,7 +123,7 @@ export class Box {
 
   /** Resolves when the log has a message like this. */
   async says(message: RegExp): Promise<void> {
-    for (const end = Date.now() + 10_000; Date.now() < end; await pause(20))
+    for (const end = Date.now() + DEADLINE_MS; Date.now() < end; await pause(20))
       if (this.log.some((entry) => message.test(String(entry['msg'])))) return;
     throw new Error(`no ${String(message)} in the log: ${this.stderr}`);
   }
@@ -179,5 +192,14 @@ export const parseLines = (text: string): unknown[] =>
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line) as unknown);
+
+/** Polls every 20 ms until the condition holds. @throws when it does not */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what = condition.toString(),
+): Promise<void> {
+  for (const end = Date.now() + DEADLINE_MS; !(await condition()); await pause(20))
+    if (Date.now() > end) throw new Error(`not within ${DEADLINE_MS} ms: ${what}`);
+}
 
 export const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));

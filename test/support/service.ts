@@ -11,17 +11,20 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { test as base } from 'vitest';
+import { parseJournal } from '../../src/executors/process/journals.js';
 import { processStat } from '../../src/executors/process/proc.js';
+import { journals } from './journals.js';
 
 /** Built by `npm test`; MEESEEKS_TEST_DIST names another build, e.g. while dist is being rebuilt. */
 const dist = process.env['MEESEEKS_TEST_DIST'] ?? resolve(import.meta.dirname, '../../dist');
 const program = join(dist, 'bin/meeseeks-watch.js');
 
 const POLL_MS = 10;
-const DEADLINE_MS = 10_000;
+/** Against hanging only. What must be quick is told by what else would bring it about, and when. */
+const DEADLINE_MS = 60_000;
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 export type Config = { readonly [key: string]: Json };
@@ -63,6 +66,8 @@ export async function stays(condition: () => boolean, what: string, ms: number):
 
 export interface LaunchOptions {
   readonly env?: NodeJS.ProcessEnv;
+  /** a command that runs the command line after it, without a process of its own */
+  readonly through?: readonly string[];
   /** run as somebody else; needs root */
   readonly uid?: number;
 }
@@ -76,7 +81,8 @@ export class Service {
   #stderr = '';
 
   constructor(args: readonly string[], options: LaunchOptions & { cwd: string }) {
-    this.child = spawn(process.execPath, [program, '--log-format=json', ...args], {
+    const [command, ...rest] = [...(options.through ?? []), process.execPath, program, '--log-format=json'];
+    this.child = spawn(command, [...rest, ...args], {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -169,9 +175,9 @@ export class Scene {
 
   path = (...names: string[]): string => join(this.root, ...names);
 
-  /** Drops a file whole: written elsewhere, then renamed into place. */
   file = (name: string): string => join(this.data, name);
 
+  /** Writes a file under its name, at once. */
   drop(name: string, content = 'x'): string {
     writeFileSync(this.file(name), content);
     return this.file(name);
@@ -221,7 +227,7 @@ export class Scene {
       const child = execFile(
         process.execPath,
         [program, ...args],
-        { cwd: this.root, timeout: 25_000, maxBuffer: 1 << 26 },
+        { cwd: this.root, timeout: DEADLINE_MS, maxBuffer: 1 << 26 },
         (_, stdout, stderr) => done({ code: child.exitCode, stdout, stderr }),
       );
     });
@@ -300,13 +306,14 @@ export class Scene {
     rmSync(this.root, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  /** Jobs outlive the service by design. Only processes that the spool of this test names, with their start time. */
+  /** Jobs outlive the service by design. Only processes that the journals of this test name, with their start time. */
   #killJobs(): number {
     let alive = 0;
-    for (const path of pidFiles(this.root)) {
-      const [, pid, birth] = /^(\d+) (\d+) /.exec(readIfThere(path)) ?? [];
-      const stat = pid === undefined ? undefined : processStat(Number(pid));
-      if (stat === undefined || stat.birth !== birth || stat.pid <= 1) continue;
+    const texts = stateDirectories(this.root).flatMap((state) => journals(state));
+    const leaders = texts.flatMap((text) => [...parseJournal(text).runs.values()].map((run) => run.leader));
+    for (const leader of leaders) {
+      const stat = leader && processStat(leader.pid);
+      if (stat === undefined || stat.birth !== leader?.birth) continue;
       alive++;
       try {
         process.kill(stat.group === stat.pid ? -stat.pid : stat.pid, 'SIGKILL');
@@ -318,10 +325,9 @@ export class Scene {
   }
 }
 
-/** The pid files of all spools below a directory: <state directory>/spool/<run>/pid. */
-function pidFiles(root: string): string[] {
+function stateDirectories(root: string): string[] {
   const names = readdirSync(root, { recursive: true, encoding: 'utf8' });
-  return names.filter((name) => /(^|\/)spool\/[^/]+\/pid$/.test(name)).map((name) => join(root, name));
+  return names.filter((name) => /(^|\/)guardians$/.test(name)).map((name) => join(root, dirname(name)));
 }
 
 function unmount(path: string): void {
@@ -329,14 +335,6 @@ function unmount(path: string): void {
     execFileSync('umount', ['-l', path], { stdio: 'ignore' });
   } catch {
     // the test did it
-  }
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    return '';
   }
 }
 

@@ -71,6 +71,7 @@ export function watchWith(over: Partial<WatchDefinition> = {}): WatchDefinition 
     ready: { stable: undefined, sentinel: undefined, check: undefined, closed: false },
     statePath: undefined,
     store: 'marker',
+    lease: 0,
     events: true,
     steps: [single()],
     keys: {},

@@ -8,7 +8,7 @@ import type { ConfigPort } from '../../server/service.js';
 import { countErrors } from '../configuration.js';
 
 /** What only a restart changes. */
-const fixed = ['name', 'prefix', 'listen', 'user', 'group', 'state_dir', 'nodes'] as const;
+const fixed = ['name', 'listen', 'user', 'group', 'state_dir', 'nodes'] as const;
 
 /**
  * The configuration in force, changed by a reload of its files or by what clients push. What was pushed lasts until

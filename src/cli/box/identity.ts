@@ -6,17 +6,19 @@ export interface Identity {
   readonly user: string | number;
   readonly uid: number;
   readonly gid: number;
+  /** what the environment of its jobs says of it */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 /** The `user` and `group` of the configuration as numbers; undefined when there are none. @throws UserError */
 export function identityOf({ user, group }: Pick<BoxConfig, 'user' | 'group'>): Identity | undefined {
   if (user === undefined && group === undefined) return undefined;
-  const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const own = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, env: {} };
   const account = user === undefined ? own : lookUpUser(user);
   const gid = group === undefined ? account.gid : lookUpGroup(group);
   if (own.uid !== 0 && (account.uid !== own.uid || gid !== own.gid))
     throw new UserError('user: only root can start the box as somebody else; leave user and group out');
-  return { user: user ?? own.uid, uid: account.uid, gid };
+  return { user: user ?? own.uid, uid: account.uid, gid, env: account.env };
 }
 
 /** Missing in the types of Node 20. */
@@ -34,9 +36,9 @@ export function becomeUser({ user, uid, gid }: Identity): void {
   }
 }
 
-function lookUpUser(user: string | number): { uid: number; gid: number } {
-  const [, , uid, gid] = entry('passwd', user);
-  return { uid: Number(uid), gid: Number(gid) };
+function lookUpUser(user: string | number): Pick<Identity, 'uid' | 'gid' | 'env'> {
+  const [name = '', , uid, gid, , home = '/'] = entry('passwd', user);
+  return { uid: Number(uid), gid: Number(gid), env: { USER: name, LOGNAME: name, HOME: home } };
 }
 
 const lookUpGroup = (group: string | number): number => Number(entry('group', group)[2]);

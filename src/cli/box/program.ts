@@ -1,25 +1,24 @@
 import { readFileSync } from 'node:fs';
 import yargs, { type Argv } from 'yargs';
 import { loadBox, type BoxConfig, type BoxSource } from '../../config/box.js';
+import { boxSchema } from '../../config/box-schema.js';
 import { formatProblem, splitArguments } from '../../config/load.js';
 import { UserError } from '../../lib/errors.js';
 import { countErrors } from '../configuration.js';
+import { boxCommands } from '../command-names.js';
 import { exitCodes, type Context } from '../context.js';
+import { completionKeys, completionScript, withShell } from '../help/completion.js';
 import { createLogger, type LogFormat } from '../logger.js';
 import { runBox } from './run.js';
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
-const epilogue = `Configuration files are JSON (comments allowed) or YAML; they are merged left to right, then key=value:
-  meeseeks-box node.cfg pools.q1.slots=4
-  meeseeks-box listen.port=13700 pools.work.slots=2 state_dir=/var/lib/meeseeks/box
-
-Clients send lines of JSON: echo '[{"pools": {}}]' | nc -N localhost 13700
-
-Exit codes: 0 fine, 2 usage or configuration, 3 the machine refused (state directory, port, disk).
-Signals: SIGTERM stops and leaves jobs running for the next start; Ctrl-C waits for them, a second
-one kills them; SIGHUP reloads the configuration files.
-Environment: MEESEEKS_BOX_CONF, configuration files when none are given (colon-separated).`;
+const vocabulary = {
+  program: 'meeseeks-box',
+  commands: boxCommands,
+  options: ['--check', '--log-level', '--log-format', '--help', '--version'],
+  keys: completionKeys(boxSchema),
+};
 
 /** Runs one command line of meeseeks-box. @returns the exit code; errors are on standard error in one line by then */
 export async function main(args: readonly string[], context: Context): Promise<number> {
@@ -73,11 +72,13 @@ function command(parser: Argv, context: Context, set: (result: Promise<number>) 
           }),
       (argv) => set(start(argv, context)),
     )
-    .epilogue(epilogue)
+    .command('completion [shell]', 'print a completion script for bash or zsh', withShell, (argv) => {
+      context.out(completionScript(argv.shell, vocabulary));
+    })
     .version(packageVersion())
     .alias('help', 'h')
     .strictOptions()
-    .wrap(Math.min(context.columns, 100))
+    .wrap(Math.min(context.columns, 80))
     .exitProcess(false)
     .fail((message: string | null, error: Error | undefined) => {
       throw error ?? new UserError(`${message ?? 'wrong usage'}; see meeseeks-box --help`);

@@ -1,4 +1,4 @@
-import { chownSync, mkdirSync } from 'node:fs';
+import { accessSync, chownSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AgentCore } from '../../agent/core.js';
@@ -8,11 +8,13 @@ import { describeError, hasCode, UserError } from '../../lib/errors.js';
 import type { Log } from '../../lib/log.js';
 import { startServer, type Server } from '../../server/server.js';
 import { exitCodes, type Context } from '../context.js';
+import { exposures } from '../exposed-secrets.js';
+import { openConfigurations, ownStateDirectory } from '../ownership.js';
 import { safeName, stateHome } from '../state-directory.js';
 import { StopRequests, type Stop } from '../stop-requests.js';
 import { LiveConfiguration } from './configuration.js';
 import { History } from './history.js';
-import { becomeUser, identityOf } from './identity.js';
+import { becomeUser, identityOf, type Identity } from './identity.js';
 import { Checkpoints } from './checkpoints.js';
 
 export interface BoxOptions {
@@ -31,16 +33,25 @@ export async function runBox(options: BoxOptions): Promise<number> {
   const stops = new StopRequests(context, config.onStop);
   const directory = config.stateDir ?? join(stateHome(context.env), `box-${safeName(config.name ?? 'box')}`);
   try {
-    prepare(directory, config);
+    const identity = prepare(directory, config);
+    for (const warning of openConfigurations(options.source.files, context.cwd)) log.warn({}, warning);
+    for (const warning of exposures('listen', config.listen, options.source, context.cwd))
+      log.warn({}, warning);
     const live = new LiveConfiguration(options.source, context.cwd, log, config);
-    const history = new History(() => live.current.state.history, log);
-    const core = openCore(options, directory, history);
+    const history = new History(log);
+    const core = openCore(options, directory, history, identity);
+    history.start(core, config.state.history);
     const checkpoints = new Checkpoints(core, () => live.current.state, log);
     live.onChange((next) => {
       core.setPools(next.pools);
       core.setExpire(next.state.expire ?? DEFAULT_EXPIRE);
       log.level = next.logLevel ?? 'info';
       checkpoints.configure();
+      history.configure(next.state.history);
+    });
+    core.onClosing(() => {
+      checkpoints.stop();
+      history.stop();
     });
     return await serve(options, live, core, checkpoints, stops);
   } finally {
@@ -48,7 +59,7 @@ export async function runBox(options: BoxOptions): Promise<number> {
   }
 }
 
-const nodeName = (config: BoxConfig): string => config.name ?? `${config.prefix}${hostname()}`;
+const nodeName = (config: BoxConfig): string => config.name ?? hostname();
 
 async function serve(
   options: BoxOptions,
@@ -77,7 +88,6 @@ async function serve(
   } finally {
     offReload();
     await server?.close();
-    checkpoints.stop();
     await core.stop('leave');
   }
 }
@@ -110,10 +120,11 @@ async function start(
   }
 }
 
-function prepare(directory: string, config: BoxConfig): void {
+/** Makes the state directory, and becomes who the configuration says. */
+function prepare(directory: string, config: BoxConfig): Identity | undefined {
   const identity = identityOf(config);
   try {
-    mkdirSync(dirname(directory), { recursive: true });
+    mkdirSync(dirname(directory), { recursive: true, mode: 0o755 });
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     if (identity) chownSync(directory, identity.uid, identity.gid);
   } catch (error) {
@@ -123,9 +134,31 @@ function prepare(directory: string, config: BoxConfig): void {
     );
   }
   if (identity) becomeUser(identity);
+  mustBeOurs(directory);
+  ownStateDirectory(directory);
+  return identity;
 }
 
-function openCore({ config, context, log }: BoxOptions, directory: string, history: History): AgentCore {
+/** A state that another user left cannot be used, and must not be taken for a damaged one. */
+function mustBeOurs(directory: string): void {
+  try {
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    const state = join(directory, 'agent.db');
+    if (existsSync(state)) accessSync(state, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    throw new UserError(
+      `cannot use the state directory ${directory}: ${describeError(error)}; give it and what is in it to the user the box runs as (chown -R), or set state_dir`,
+      exitCodes.trouble,
+    );
+  }
+}
+
+function openCore(
+  { config, context, log }: BoxOptions,
+  directory: string,
+  history: History,
+  identity: Identity | undefined,
+): AgentCore {
   try {
     return new AgentCore({
       directory,
@@ -135,7 +168,7 @@ function openCore({ config, context, log }: BoxOptions, directory: string, histo
       expire: config.state.expire ?? DEFAULT_EXPIRE,
       clock: context.clock,
       log,
-      env: context.env,
+      env: { ...context.env, ...identity?.env },
       unroutable: 'wait',
       finished: (record) => history.add(record),
     });
@@ -157,7 +190,9 @@ async function stop(
   if (mode === 'leave') {
     log.info(
       { jobs: running },
-      `${signal}: stopping; ${running} job(s) go on and are taken up by the next start`,
+      running === 0
+        ? `${signal}: stopping`
+        : `${signal}: stopping; ${running} job(s) go on and are taken up by the next start`,
     );
     return exitCodes.ok;
   }

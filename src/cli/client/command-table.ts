@@ -1,12 +1,4 @@
-import { completionCommand } from './commands/completion.js';
-import { configCommand, nodesCommand, poolsCommand } from './commands/cluster.js';
-import { eventsCommand } from './commands/events.js';
-import { getCommand, killCommand, listCommand, modifyCommand } from './commands/jobs.js';
-import { logsCommand } from './commands/logs.js';
 import { statCommand } from './commands/stat.js';
-import { submitCommand } from './commands/submit.js';
-import { topCommand } from './commands/top.js';
-import { waitCommand } from './commands/wait.js';
 import type { Call } from './context.js';
 
 export interface Command {
@@ -20,44 +12,82 @@ export interface Command {
   readonly run: (call: Call) => Promise<number>;
 }
 
+/** Commands are loaded when they are called, but the one that is called most: loading is most of what a short one takes. */
 export const commands: readonly Command[] = [
   {
     names: ['sub', 'submit'],
     summary: 'submit a job, print it',
     runsProgram: true,
-    run: submitCommand,
+    run: async (call) => (await import('./commands/submit.js')).submitCommand(call),
   },
-  { names: ['job', 'get'], summary: 'print jobs', run: getCommand },
-  { names: ['ls'], summary: 'list job ids', flags: { '--plain': 'plain', '-1': 'plain' }, run: listCommand },
-  { names: ['del', 'kill'], summary: 'kill jobs', run: killCommand },
-  { names: ['mod', 'set'], summary: 'change jobs, or start finished ones again', run: modifyCommand },
+  {
+    names: ['job', 'get'],
+    summary: 'print jobs',
+    run: async (call) => (await import('./commands/jobs.js')).getCommand(call),
+  },
+  {
+    names: ['ls'],
+    summary: 'list job ids',
+    flags: { '--plain': 'plain', '-1': 'plain' },
+    run: async (call) => (await import('./commands/jobs.js')).listCommand(call),
+  },
+  {
+    names: ['del', 'kill'],
+    summary: 'kill jobs',
+    run: async (call) => (await import('./commands/jobs.js')).killCommand(call),
+  },
+  {
+    names: ['mod', 'set'],
+    summary: 'change jobs, or start finished ones again',
+    run: async (call) => (await import('./commands/jobs.js')).modifyCommand(call),
+  },
   {
     names: ['stat', 'show'],
     summary: 'status of nodes, pools and jobs',
     flags: { '--all': 'all', '-a': 'all' },
     run: statCommand,
   },
-  { names: ['nodes'], summary: 'full status of all nodes', run: nodesCommand },
-  { names: ['pools'], summary: 'free slots of all pools', run: poolsCommand },
-  { names: ['conf'], summary: 'print or change an agent’s configuration', run: configCommand },
-  { names: ['wait'], summary: 'wait for jobs, exit as they did', run: waitCommand },
+  {
+    names: ['nodes'],
+    summary: 'full status of all nodes',
+    run: async (call) => (await import('./commands/cluster.js')).nodesCommand(call),
+  },
+  {
+    names: ['pools'],
+    summary: 'free slots of all pools',
+    run: async (call) => (await import('./commands/cluster.js')).poolsCommand(call),
+  },
+  {
+    names: ['conf'],
+    summary: 'print or change an agent’s configuration',
+    run: async (call) => (await import('./commands/cluster.js')).configCommand(call),
+  },
+  {
+    names: ['wait'],
+    summary: 'wait for jobs, exit as they did',
+    run: async (call) => (await import('./commands/wait.js')).waitCommand(call),
+  },
   {
     names: ['logs'],
     summary: 'print what a job wrote',
     flags: { '--follow': 'follow', '-f': 'follow' },
-    run: logsCommand,
+    run: async (call) => (await import('./commands/logs.js')).logsCommand(call),
   },
-  { names: ['events'], summary: 'print every change of jobs as it happens', run: eventsCommand },
+  {
+    names: ['events'],
+    summary: 'print every change of jobs as it happens',
+    run: async (call) => (await import('./commands/events.js')).eventsCommand(call),
+  },
   {
     names: ['top'],
     summary: 'a live table of the status',
     flags: { '--all': 'all', '-a': 'all' },
-    run: topCommand,
+    run: async (call) => (await import('./commands/top.js')).topCommand(call),
   },
   {
     names: ['completion'],
     summary: 'print a completion script for bash or zsh',
-    run: (call) => completionCommand(call, commandNames),
+    run: async (call) => (await import('./commands/completion.js')).completionCommand(call, commandNames),
   },
 ];
 

@@ -107,36 +107,10 @@ until Ctrl-C.`,
 Prints a script that completes commands, keys and job ids:
 
   source <(meeseeks-client completion bash)       # in ~/.bashrc
-  source <(meeseeks-client completion zsh)        # in ~/.zshrc`,
+  source <(meeseeks-client completion zsh)        # in ~/.zshrc
+
+For everybody on this machine (bash):
+
+  meeseeks-client completion bash \\
+    > /usr/share/bash-completion/completions/meeseeks-client`,
 };
-
-export const overviewEnd = `Options, before the command as key=value, or in the environment variable
-MEESEEKS_CONF:
-  address=HOST|PATH   host of the agent, or path of its UNIX socket; default
-                      localhost
-  port=N              default 13700
-  refresh=S           repeat "stat" every S seconds until no unfinished jobs are
-                      left
-  timeout=S           seconds to connect, and to wait for an answer; default 10
-  patience=S          seconds to go on trying when the agent is away; default
-                      10, 0 at the start
-  token_file=PATH     file with the token, for agents that ask for one
-                      (token=TEXT shows in process lists)
-  file=PATH           these options from a file (JSON or YAML, or its "client"
-                      section)
-  ssl.ca= ssl.cert= ssl.key=FILE    TLS: authority, own certificate and key
-                                    (PEM); ssl=1: system authorities
-  ssl.servername= ssl.check_hostname=0 ssl.verify_mode=CERT_NONE
-  ssl.ciphers= ssl.password= ssl.minimum_version=TLSv1_3
-MEESEEKS_CONF comes first, then the command line; later ones win, a file counts
-where it is named.
-
-  --json              output for programs, where it is not JSON anyway
-  -h, --help          this, or after a command: its manual
-  --version
-
-Called as qsub, qstat, qjob, qdel, qmod or qconf (symlinks) it is that command;
-options come from MEESEEKS_CONF then.
-
-Exit codes: 0 fine, 1 a job is unknown or was refused, 2 usage, 3 the agent
-cannot be reached or does not answer; "wait" has the job's.`;

@@ -4,7 +4,6 @@ import { connect } from '../../client/client.js';
 import { ClientError } from '../../client/errors.js';
 import { UserError } from '../../lib/errors.js';
 import { clientExit, type ClientContext } from './context.js';
-import { help, helpOf } from './help.js';
 import { parseInvocation, type Invocation } from './invocation.js';
 import { clientSettings } from './settings.js';
 
@@ -20,8 +19,7 @@ export async function clientMain(
   try {
     const invocation = parseInvocation(args, program);
     if (invocation.flags.has('version')) return print(`${packageVersion()}\n`, context);
-    if (invocation.flags.has('help'))
-      return print(invocation.command ? helpOf(invocation.command) : help(invocation.words[0]), context);
+    if (invocation.flags.has('help')) return await printHelp(invocation, context);
     if (invocation.command !== undefined) return await run(invocation, context);
     context.err('meeseeks-client: which command? For example: meeseeks-client stat; all of them: --help\n');
     return clientExit.usage;
@@ -36,10 +34,9 @@ async function run(
   { options, command, name, words, flags }: Invocation,
   context: ClientContext,
 ): Promise<number> {
-  const settings = clientSettings(options, context.env['MEESEEKS_CONF'], context.cwd);
+  const settings = await clientSettings(options, context.env['MEESEEKS_CONF'], context.cwd);
   let connection: Promise<Client> | undefined;
-  const onStatus = (_: 'away' | 'back', message: string): void =>
-    context.err(`meeseeks-client: ${message}\n`);
+  const onStatus = (_: unknown, message: string): void => context.err(`meeseeks-client: ${message}\n`);
   try {
     return await command!.run({
       name,
@@ -56,6 +53,11 @@ async function run(
       () => undefined,
     );
   }
+}
+
+async function printHelp({ command, words }: Invocation, context: ClientContext): Promise<number> {
+  const { help, helpOf } = await import('./help.js');
+  return print(command === undefined ? help(words[0]) : helpOf(command), context);
 }
 
 function exitCodeFor(error: unknown): number {

@@ -1,8 +1,4 @@
-import { resolve } from 'node:path';
 import { suggest } from '../../config/nearest.js';
-import { formatProblem } from '../../config/problem.js';
-import { readConfigFile } from '../../config/read.js';
-import { toPlain } from '../../config/tree.js';
 import type { ConnectOptions } from '../../client/options.js';
 import { UserError } from '../../lib/errors.js';
 
@@ -41,14 +37,16 @@ export const settingNames = [...Object.keys(kinds), 'file', ...sslKeys.map((key)
  * The client's options: MEESEEKS_CONF, then the command line; later ones win, and a file counts where it is named.
  * @throws UserError
  */
-export function clientSettings(
+export async function clientSettings(
   words: readonly string[],
   environment: string | undefined,
   cwd: string,
-): ConnectOptions {
+): Promise<ConnectOptions> {
   const all = [...(environment ?? '').split(/\s+/).filter((word) => word !== ''), ...words].map(splitWord);
-  const expanded = all.map(([key, value]): [string, unknown][] =>
-    key === 'file' ? flat(fromFile(value, cwd)) : [[key, value]],
+  const expanded = await Promise.all(
+    all.map(async ([key, value]): Promise<[string, unknown][]> =>
+      key === 'file' ? flat((await import('./settings-file.js')).clientSection(value, cwd)) : [[key, value]],
+    ),
   );
   return optionsOf(expanded.flat());
 }
@@ -57,15 +55,6 @@ function splitWord(word: string): [key: string, value: string] {
   const at = word.indexOf('=');
   if (at <= 0) throw new UserError(`${word}: expected key=value as an option of the client`);
   return [word.slice(0, at), word.slice(at + 1)];
-}
-
-/** The `client` section of a configuration file, or a file that is nothing but it. */
-function fromFile(path: string, cwd: string): Values {
-  const { tree, problems } = readConfigFile(resolve(cwd, path), path);
-  if (tree === undefined) throw new UserError(problems.map(formatProblem).join('; '));
-  const all = toPlain(tree) as Values;
-  const client = all['client'];
-  return typeof client === 'object' && client !== null ? (client as Values) : all;
 }
 
 function flat(values: Values): [string, unknown][] {

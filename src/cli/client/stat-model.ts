@@ -1,5 +1,7 @@
-import type { Node, Pools } from '../../client/api.js';
-import { isFinished, jobStates, type Job, type JobState } from '../../protocol/job.js';
+import type { JobCount, Node, Pools } from '../../client/api.js';
+import { summarise } from '../../client/summary.js';
+import type { Job } from '../../protocol/job.js';
+import { isFinished, jobStates, type JobState } from '../../protocol/states.js';
 
 export type Counts = Readonly<Record<JobState, number>>;
 
@@ -34,6 +36,8 @@ interface StatInput {
   readonly nodes: Readonly<Record<string, Node>>;
   readonly pools: Pools;
   readonly jobs: readonly Job[];
+  /** of all jobs, where these are only some */
+  readonly counts?: readonly JobCount[] | undefined;
   /** most jobs to show */
   readonly limit: number;
   readonly isTree: boolean;
@@ -42,33 +46,28 @@ interface StatInput {
 }
 
 /** What there is, as `stat` shows it: by node and pool, with counts of all jobs and the newest of them. Pure. */
-export function statOf({ nodes, pools, jobs, limit, isTree, isFiltered }: StatInput): Stat {
-  const shown = new Set([...jobs].sort(byInterest).slice(0, limit));
-  const grouped = group(jobs);
+export function statOf({ nodes, pools, jobs, counts, limit, isTree, isFiltered }: StatInput): Stat {
+  const shown = [...jobs].sort(byInterest).slice(0, limit);
+  const grouped = group(counts ?? summarise(jobs, false).counts, shown);
   const names = isFiltered ? grouped.keys() : [...Object.keys(nodes), ...grouped.keys()];
   const flat = [...new Set(names)].sort().map((name): NodeStat => {
-    const here = grouped.get(name) ?? new Map<string, Job[]>();
+    const here = grouped.get(name) ?? new Map<string, Group>();
     const own = isFiltered ? [] : Object.keys(pools).filter((pool) => Object.hasOwn(pools[pool]!, name));
     const poolNames = [...new Set([...own, ...here.keys()])].sort();
     return {
       name,
       node: nodes[name],
-      pools: poolNames.map((pool) => poolStat(pool, name, pools, here.get(pool) ?? [], shown)),
+      pools: poolNames.map((pool) => poolStat(pool, name, pools, here.get(pool))),
       below: [],
     };
   });
-  return { counts: count(jobs), total: jobs.length, shown: shown.size, nodes: isTree ? nest(flat) : flat };
+  const all = sum([...grouped.values()].flatMap((here) => [...here.values()]));
+  return { counts: all, total: totalOf(all), shown: shown.length, nodes: isTree ? nest(flat) : flat };
 }
 
-function poolStat(name: string, node: string, pools: Pools, jobs: Job[], shown: ReadonlySet<Job>): PoolStat {
-  return {
-    name,
-    node,
-    free: pools[name]?.[node],
-    counts: count(jobs),
-    total: jobs.length,
-    jobs: jobs.filter((job) => shown.has(job)).sort(byInterest),
-  };
+function poolStat(name: string, node: string, pools: Pools, group: Group | undefined): PoolStat {
+  const counts = group?.counts ?? none();
+  return { name, node, free: pools[name]?.[node], counts, total: totalOf(counts), jobs: group?.jobs ?? [] };
 }
 
 /** What runs, then what was touched last. */
@@ -77,21 +76,33 @@ function byInterest(a: Job, b: Job): number {
   return running || b.ts - a.ts || b.seq - a.seq;
 }
 
-export function count(jobs: Iterable<Job>): Counts {
-  const counts = Object.fromEntries(jobStates.map((state) => [state, 0])) as Record<JobState, number>;
-  for (const job of jobs) counts[job.state]++;
+const none = (): Record<JobState, number> => ({ new: 0, running: 0, done: 0, failed: 0, killed: 0 });
+
+const totalOf = (counts: Counts): number => jobStates.reduce((total, state) => total + counts[state], 0);
+
+function sum(groups: readonly Group[]): Counts {
+  const counts = none();
+  for (const group of groups) for (const state of jobStates) counts[state] += group.counts[state];
   return counts;
 }
 
-function group(jobs: readonly Job[]): Map<string, Map<string, Job[]>> {
-  const nodes = new Map<string, Map<string, Job[]>>();
-  for (const job of jobs) {
-    const node = job.node === '' ? '(no node yet)' : job.node;
-    const pools = nodes.get(node) ?? new Map<string, Job[]>();
-    const here = pools.get(job.pool) ?? [];
-    here.push(job);
-    nodes.set(node, pools.set(job.pool, here));
-  }
+/** The jobs of a pool of a node: how many there are, and those to show. */
+interface Group {
+  readonly counts: Record<JobState, number>;
+  readonly jobs: Job[];
+}
+
+function group(counts: readonly JobCount[], shown: readonly Job[]): Map<string, Map<string, Group>> {
+  const nodes = new Map<string, Map<string, Group>>();
+  const groupOf = ({ node, pool }: { readonly node: string; readonly pool: string }): Group => {
+    const name = node === '' ? '(no node yet)' : node;
+    const pools = nodes.get(name) ?? new Map<string, Group>();
+    const here = pools.get(pool) ?? { counts: none(), jobs: [] };
+    nodes.set(name, pools.set(pool, here));
+    return here;
+  };
+  for (const one of counts) groupOf(one).counts[one.state] += one.jobs;
+  for (const job of shown) groupOf(job).jobs.push(job);
   return nodes;
 }
 

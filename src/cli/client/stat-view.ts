@@ -1,4 +1,5 @@
-import { isFinished, jobStates, type Job } from '../../protocol/job.js';
+import type { Job } from '../../protocol/job.js';
+import { isFinished, jobStates } from '../../protocol/states.js';
 import { printable } from '../../lib/text.js';
 import { commandLine } from '../format.js';
 import { flagsOf, type Counts, type NodeStat, type PoolStat, type Stat } from './stat-model.js';

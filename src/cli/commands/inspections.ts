@@ -8,17 +8,18 @@ import type { ConfigurationSource } from '../configuration.js';
 import type { Context } from '../context.js';
 import { stateDirectory } from '../state-directory.js';
 
-/** Looks at every watch that has files, without touching anything. Trouble is reported and the others go on. */
+/** Looks at every watch that has files, without touching anything. Trouble is reported and the others go on. @param whole see `inspect` */
 export async function inspectAll(
   config: ResolvedConfig,
   source: ConfigurationSource,
   context: Context,
+  whole = true,
 ): Promise<Inspection[]> {
   const ledger = peekLedger(join(stateDirectory(config, source, context.env), 'watch.db'), context);
   const inspections: Inspection[] = [];
   for (const watch of config.watches) {
     if (watch.lists.length === 0) continue;
-    inspections.push(await inspect(watch, openOf(ledger, watch, context), context.clock));
+    inspections.push(await inspect(watch, openOf(ledger, watch, context), context.clock, whole));
   }
   ledger?.close();
   for (const { watch, troubles, observer } of inspections) {

@@ -16,7 +16,7 @@ export async function planCommand(
   json: boolean,
   context: Context,
 ): Promise<number> {
-  const inspections = await inspectAll(config, source, context);
+  const inspections = await inspectAll(config, source, context, false);
   if (json) context.out(`${JSON.stringify(inspections.map(toJson), null, 2)}\n`);
   else {
     for (const inspection of inspections) context.out(describe(inspection, context.clock.now()));

@@ -44,6 +44,7 @@ function describe(status: ServiceStatus, context: Context): string {
   return [
     `running for ${duration(now - status.started * 1000)}, process ${status.pid}, ${status.agent}`,
     table([header, ...rows], new Set([1, 2, 3, 4, 5, 6, 7]), context.columns),
+    ...(status.agent_problem === undefined ? [] : [`! ${status.agent_problem}`]),
     ...problems,
     '',
   ].join('\n');

@@ -1,8 +1,12 @@
 import type { Clock } from '../../lib/clock.js';
 import { Guardian, bashTooOld } from './guardian.js';
 import type { Programs } from './guardian.js';
+import type { Journals } from './journals.js';
+import type { Request } from './run-files.js';
 
 const IDLE_MS = 10_000;
+/** A journal has at most so many runs: some 30 KB. */
+const RUNS_A_JOURNAL = 256;
 
 export interface PoolEvents<T> {
   /** one line of the guardian that works for `owner`, see guardian.sh */
@@ -11,25 +15,40 @@ export interface PoolEvents<T> {
   refused(owner: T, error: string): void;
   /** its guardian died */
   lost(owner: T): void;
+  /** whether nothing in this journal is needed any more */
+  isSettled(journal: string): boolean;
 }
 
 /** Guardians, one an owner; the idle ones are reused, last in first out, and let go after a while. */
 export class GuardianPool<T> {
   private readonly working = new Map<Guardian, T>();
   private readonly idle: { readonly guardian: Guardian; readonly since: number }[] = [];
+  /** of guardians that were let go */
+  private left: string[] = [];
   private cancelReap: (() => void) | undefined;
 
   constructor(
     private readonly programs: Programs,
+    private readonly journals: Journals,
     private readonly clock: Clock,
     private readonly events: PoolEvents<T>,
   ) {}
 
-  /** @throws the system error when there can be no more processes */
-  run(owner: T, directory: string): void {
+  /**
+   * @returns the journal in which it will be
+   * @throws the system error when there can be no more processes
+   */
+  run(owner: T, request: Request): string {
+    this.tidy();
     const guardian = this.idle.pop()?.guardian ?? this.spawn();
+    const { journal } = guardian;
+    if (guardian.runs >= RUNS_A_JOURNAL && this.events.isSettled(journal)) {
+      this.journals.trim(journal);
+      guardian.runs = 0;
+    }
     this.working.set(guardian, owner);
-    guardian.run(directory);
+    guardian.run(request);
+    return journal;
   }
 
   stop(): void {
@@ -40,8 +59,15 @@ export class GuardianPool<T> {
     this.idle.length = 0;
   }
 
+  private tidy(): void {
+    if (this.left.length === 0) return;
+    const [settled, needed] = partition(this.left, (journal) => this.events.isSettled(journal));
+    for (const journal of settled) this.journals.remove(journal);
+    this.left = needed;
+  }
+
   private spawn(): Guardian {
-    const guardian: Guardian = new Guardian(this.programs, {
+    const guardian: Guardian = new Guardian(this.programs, this.journals.create(), {
       line: (text) => this.heard(guardian, text),
       closed: (error) => this.closed(guardian, error),
     });
@@ -51,8 +77,8 @@ export class GuardianPool<T> {
   private heard(guardian: Guardian, line: string): void {
     const owner = this.working.get(guardian);
     if (owner === undefined) return;
-    if (line.startsWith('ready ')) {
-      const problem = bashTooOld(line.slice(6));
+    if (line.startsWith('ready ') || line.startsWith('unfit ')) {
+      const problem = line.startsWith('unfit ') ? line.slice(6) : bashTooOld(line.slice(6));
       if (problem !== undefined) this.dismiss(guardian, owner, problem);
       return;
     }
@@ -70,14 +96,19 @@ export class GuardianPool<T> {
   private reap(): void {
     this.cancelReap = undefined;
     while (this.idle[0] && this.idle[0].since + IDLE_MS <= this.clock.now())
-      this.idle.shift()?.guardian.leave();
+      this.letGo(this.idle.shift()!.guardian);
     const [next] = this.idle;
     if (next) this.cancelReap = this.clock.after(next.since + IDLE_MS - this.clock.now(), () => this.reap());
   }
 
+  private letGo(guardian: Guardian): void {
+    guardian.leave();
+    this.left.push(guardian.journal);
+  }
+
   private dismiss(guardian: Guardian, owner: T, problem: string): void {
     this.working.delete(guardian);
-    guardian.leave();
+    this.letGo(guardian);
     this.events.refused(owner, problem);
   }
 
@@ -90,4 +121,8 @@ export class GuardianPool<T> {
     if (error === undefined) this.events.lost(owner);
     else this.events.refused(owner, `bash: ${error}`);
   }
+}
+
+function partition<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[]] {
+  return [all.filter(isFirst), all.filter((one) => !isFirst(one))];
 }

@@ -1,90 +1,118 @@
 # Guardian: starts jobs one after the other, outlives the agent, and writes down how each job ended.
 #
-#   bash guardian.sh BOOT_ID ENV SETSID
+#   bash guardian.sh JOURNAL BOOT_ID ENV SETSID
 #
-# stdin: run directories, each ended by NUL. A run directory holds `request`, NUL-separated: stdin, stdout and stderr
-# ('' = spool file), cwd, number of variables, NAME=value ..., argument ... It is never parsed as shell text.
-# Written there: claim (who starts the run), pid, exit, and error (why it did not start).
-# stdout: ready VERSION | started PID | exited STATUS TIME | taken | refused TEXT
-# Nothing forks but the job itself: every command below is a builtin. All of it is in functions because bash reads a
-# script piecemeal, and the file may be replaced by an upgrade while this runs.
+# stdin: messages, never parsed as shell text. A message is a line and LENGTH bytes: fields, each ended by 0x1e (with
+# ESCAPED 1, 0x1d 1 and 0x1d 2 in a field stand for 0x1d and 0x1e).
+#   env LENGTH ESCAPED COUNT       the environment of the runs to come: `_=value` or '', PATH to search, COUNT variables that
+#                                  have to be arguments of env, the others, all as NAME=value
+#   run LENGTH ESCAPED COUNT NAME  PATH that the names of its files begin with; stdin, stdout, stderr ('' = none, spool file);
+#                                  cwd; COUNT variables of its own; arguments
+# Written: the journal (who this is; of each run `pid`, `exit`, or `never`), PATH.stdout, PATH.stderr, PATH.error (why it did not start).
+# stdout: ready VERSION | unfit TEXT | started PID | exited STATUS TIME
+# Nothing forks but the job itself: every command below is a builtin. No file is made that need not be: that is what a
+# start costs most. All of it is in functions because bash reads a script piecemeal, and the file may be replaced by an
+# upgrade while this runs. The shell's own stderr is /dev/null.
 
 # Tells why the job cannot start; the redirection of the failed command repeats it for its message.
 refuse() {
-  { printf '%s\n' "$1" && shift && "$@"; } >"$dir/error" 2>&1
+  umask 077
+  { printf '%s\n' "$1" && shift && "$@"; } >"$path.error" 2>&1
   exit 125
 }
 open_stdin() { exec <"$in"; }
 open_stdout() { exec >>"$out"; }
 open_stderr() { exec 2>>"$err"; }
-quiet() { "$@" 2>/dev/null; }
 
 find_executable() {
-  local name=${args[0]} variable
+  local name=${args[0]}
   if [[ $name == */* ]]; then
     [[ -e $name ]] || refuse "no such executable: $name"
     [[ -f $name && -x $name ]] || refuse "not executable: $name"
     return
   fi
-  PATH=/bin:/usr/bin
-  for variable in "${vars[@]}"; do
-    [[ $variable == PATH=* ]] && PATH=${variable#PATH=}
-  done
+  PATH=$search
   type -P -- "$name" >/dev/null || refuse "no such executable: $name (PATH is $PATH)"
 }
 
-# In the child. The pid file is the second claim: an agent that finds the guardian dead and makes the file itself
-# knows that the program was not started, and never will be.
+# In the child, which reads what the guardian need not know. Making the stdout file is the claim: an agent that takes that name itself knows that the program was not
+# started. That it never will be, whatever becomes of the name: such an agent has given the journal another name before.
+# The pid is noted first, so that whoever finds the claim taken finds the process.
 launch() {
+  local fields path in out err cwd own args stat claimed
+  decode
+  path=${fields[0]} in=${fields[1]:-/dev/null} out=${fields[2]} err=${fields[3]} cwd=${fields[4]}
+  own=("${fields[@]:5:count}")
+  args=("${fields[@]:5+count}")
   trap - HUP INT QUIT TERM PIPE
-  exec 3>&-
-  local stat
-  read -ra stat </proc/self/stat
+  read -r stat </proc/self/stat
+  printf 'pid %s %s\n' "$name" "$stat" >&3 || refuse 'cannot write to the spool'
   set -C
-  printf '%s %s %s\n' "$BASHPID" "${stat[21]}" "$boot" >"$dir/pid" || refuse 'cannot write to the spool'
+  : >"$path.stdout"
+  claimed=$?
   set +C
-  if [[ ! $out ]]; then exec >>"$dir/stdout" || refuse 'cannot write to the spool'; fi
+  if [[ ! -e $journal ]]; then
+    printf 'never %s\n' "$name" >&3
+    exit 125
+  fi
+  exec 3>&-
+  ((claimed == 0)) || refuse 'cannot write to the spool'
+  if [[ ! $out ]]; then exec >>"$path.stdout" || refuse 'cannot write to the spool'; fi
   umask "$mask"
-  quiet cd -- "$cwd" || refuse 'cannot change to the working directory' cd -- "$cwd"
-  quiet open_stdin || refuse 'cannot open the stdin file' open_stdin
-  if [[ $out ]]; then quiet open_stdout || refuse 'cannot open the stdout file' open_stdout; fi
+  cd -- "$cwd" || refuse 'cannot change to the working directory' cd -- "$cwd"
+  open_stdin || refuse 'cannot open the stdin file' open_stdin
+  if [[ $out ]]; then open_stdout || refuse 'cannot open the stdout file' open_stdout; fi
   find_executable
   if [[ $err ]]; then
-    # not `quiet`: it would put the old stderr back
     open_stderr || refuse 'cannot open the stderr file' open_stderr
   else
     umask 077
-    exec 2>>"$dir/stderr" || refuse 'cannot write to the spool'
+    exec 2>>"$path.stderr" || refuse 'cannot write to the spool'
     umask "$mask"
   fi
-  exec "$env" -i -- "${vars[@]}" "$setsid" -- "${args[@]}"
+  if ((${#shown[@]})); then set -- "$env" -- "${shown[@]}"; fi
+  become "$last" "$@" "$setsid" -- "${args[@]}"
+}
+
+# Anybody can read arguments in `ps`, only the owner an environment. Local, so that they do not meet variables from above.
+# `_` gets a new value with each command but here.
+become() {
+  if ((${#vars[@]} + ${#own[@]})); then local -x -- "${vars[@]}" "${own[@]}"; fi
+  if [[ $1 ]]; then _=${1#_=} exec "${@:2}"; fi
+  exec "${@:2}"
+}
+
+decode() {
+  local IFS=$'\x1e' i
+  fields=($payload)
+  ((escaped)) || return
+  for i in "${!fields[@]}"; do
+    fields[i]=${fields[i]//$'\x1d2'/$'\x1e'}
+    fields[i]=${fields[i]//$'\x1d1'/$'\x1d'}
+  done
+}
+
+take_environment() {
+  local fields
+  decode
+  last=${fields[0]} search=${fields[1]}
+  shown=("${fields[@]:2:count}")
+  vars=("${fields[@]:2+count}")
 }
 
 run() {
-  local request in out err cwd vars args job status now
-  # O_EXCL: of this guardian and a restarted agent, one wins
-  set -C
-  if ! printf 'guardian %s %s %s\n' "$$" "$birth" "$boot" >"$dir/claim"; then
-    set +C
-    [[ -e $dir/claim ]] && echo taken || echo refused 'cannot write to the spool'
-    return
-  fi
-  set +C
-  mapfile -d '' -t request <"$dir/request" && exec 3>"$dir/exit" || { echo refused 'cannot use the spool'; return; }
-  in=${request[0]:-/dev/null} out=${request[1]} err=${request[2]} cwd=${request[3]}
-  vars=("${request[@]:5:request[4]}")
-  args=("${request[@]:5+request[4]}")
-  launch &
+  local job status now
+  # with (): else exec counts SHLVL down, and exports it
+  (launch) &
   job=$!
   printf 'started %s\n' "$job"
   wait "$job"
   status=$?
   # Exit code 137 and death by SIGKILL are the same status. Of a job that exited, `jobs` still tells; one that died
   # from a signal is off the list. Not in a CHLD trap: bash 5.2 then frees the job under the feet of `wait`.
-  if ((status > 128)); then jobs -l %launch >&3; fi
+  if ((status > 128)); then jobs -l %?launch >&3; fi
   if [[ ${EPOCHREALTIME-} ]]; then now=$EPOCHREALTIME; else printf -v now '%(%s)T' -1; fi
-  printf 'exit %s %s\n' "$status" "$now" >&3
-  exec 3>&-
+  printf 'exit %s %s %s\n' "$name" "$status" "$now" >&3
   printf 'exited %s %s\n' "$status" "$now"
 }
 
@@ -99,14 +127,22 @@ close_inherited() {
 
 main() {
   trap '' HUP INT QUIT TERM PIPE
-  local boot=$1 env=$2 setsid=$3 birth mask dir stat
+  local journal=$1 boot=$2 env=$3 setsid=$4 mask stat kind length escaped count name payload last search vars shown
   close_inherited
+  # what the shell has, and what becomes the environment of a job, are two things
+  export -n LC_ALL PATH PWD OLDPWD SHLVL
+  set -f
   mask=$(umask)
   umask 077
   read -ra stat </proc/self/stat
-  birth=${stat[21]}
+  if ! { exec 3>>"$journal" && printf 'guardian %s %s %s\n' "$$" "${stat[21]}" "$boot" >&3; }; then
+    echo unfit "cannot write to $journal"
+    return
+  fi
   printf 'ready %s\n' "$BASH_VERSION"
-  while IFS= read -r -d '' dir; do run; done
+  while read -r kind length escaped count name && IFS= read -r -N "$length" payload; do
+    if [[ $kind == run ]]; then run; else take_environment; fi
+  done
 }
 
 main "$@"; exit

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { bootId } from './proc.js';
+import type { Request } from './run-files.js';
 
 const SCRIPT = fileURLToPath(new URL('./guardian.sh', import.meta.url));
 
@@ -16,17 +17,22 @@ export interface GuardianEvents {
 /** The shell process that starts and outlives jobs. Ends by itself when its input closes and its job is over. */
 export class Guardian {
   private readonly child: ChildProcess;
+  /** how many it was given */
+  runs = 0;
+  private environment = '';
   private rest = '';
   private open = true;
   private error: string | undefined;
 
+  /** @param journal a file that is not there yet, see journals.ts */
   constructor(
     programs: Programs,
+    readonly journal: string,
     private readonly events: GuardianEvents,
   ) {
     this.child = spawn(
       programs.bash,
-      ['--noprofile', '--norc', SCRIPT, bootId(), programs.env, programs.setsid],
+      ['--noprofile', '--norc', SCRIPT, journal, bootId(), programs.env, programs.setsid],
       {
         detached: true,
         cwd: '/',
@@ -44,8 +50,11 @@ export class Guardian {
     return this.child.pid;
   }
 
-  run(directory: string): void {
-    this.child.stdin?.write(`${directory}\0`);
+  run({ environment, run }: Request): void {
+    this.runs++;
+    const isKnown = environment === this.environment;
+    this.environment = environment;
+    this.child.stdin?.write(isKnown ? run : environment + run, 'latin1');
   }
 
   /** Lets it end when its present job is over, and hears no more of it. */

@@ -1,4 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
+import { textToBuffer } from '../../lib/text.js';
+import { RUN_VARIABLE } from '../executor.js';
 
 /** A process, not just a number that another one may have by now. */
 export interface Identity {
@@ -99,7 +101,7 @@ function send(target: number, signal: NodeJS.Signals): boolean {
  * before. Pure.
  */
 export function family(
-  leader: Identity,
+  leader: Pick<Identity, 'pid' | 'birth'>,
   known: ReadonlyMap<number, string>,
   processes: readonly ProcessStat[],
 ): ProcessStat[] {
@@ -122,4 +124,61 @@ export function family(
     queue.push(...(children.get(next.pid) ?? []));
   }
   return [...members.values()];
+}
+
+const MOST_REMEMBERED = 20_000;
+/** what the environments say, which do not change: process id to birth and run */
+const runs = new Map<number, { readonly birth: string; readonly run: string | undefined }>();
+
+/** The run that a process was started in, as its environment has it; undefined also when it may not be read. */
+function runOf({ pid, birth }: ProcessStat): string | undefined {
+  const known = runs.get(pid);
+  if (known?.birth === birth) return known.run;
+  if (runs.size >= MOST_REMEMBERED) runs.clear();
+  const run = readRun(pid);
+  runs.set(pid, { birth, run });
+  return run;
+}
+
+function readRun(pid: number): string | undefined {
+  try {
+    const text = `\0${readFileSync(`/proc/${pid}/environ`, 'latin1')}`;
+    const start = text.indexOf(`\0${RUN_VARIABLE}=`);
+    return start < 0 ? undefined : text.slice(start + RUN_VARIABLE.length + 2).split('\0', 1)[0];
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a run has started that neither its session nor its parents tell of: daemons. */
+export function strays(
+  leader: Identity,
+  path: string,
+  members: readonly ProcessStat[],
+  processes: readonly ProcessStat[],
+): ProcessStat[] {
+  const own = new Set(members.map(({ pid }) => pid));
+  const name = textToBuffer(path).toString('latin1');
+  return processes.filter(
+    (one) => Number(one.birth) >= Number(leader.birth) && !own.has(one.pid) && runOf(one) === name,
+  );
+}
+
+const NOBODY = { pid: -1, birth: '' };
+
+/**
+ * The processes of a job whose leader ended before anybody looked: those with its mark, what they started, and what
+ * was known before. The leader's number may be another's by now: it counts only while a marked process is in that session
+ * or group, since the kernel gives away no number that is in such use.
+ */
+export function orphans(
+  leader: Identity,
+  path: string,
+  known: ReadonlyMap<number, string>,
+  processes: readonly ProcessStat[],
+): ProcessStat[] {
+  const marked = strays(leader, path, [], processes);
+  const isHeld = marked.some(({ session, group }) => session === leader.pid || group === leader.pid);
+  const births = new Map([...known, ...marked.map(({ pid, birth }) => [pid, birth] as const)]);
+  return family(isHeld ? leader : NOBODY, births, processes);
 }

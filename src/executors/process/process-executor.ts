@@ -1,23 +1,35 @@
-import { mkdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { Clock } from '../../lib/clock.js';
-import type { Executor, Run, RunEnd, RunEvents } from '../executor.js';
+import { hasCode } from '../../lib/errors.js';
+import { streamFile, type Executor, type Run, type RunEnd, type RunEvents } from '../executor.js';
 import { GuardianPool } from './guardian-pool.js';
 import { findPrograms } from './guardian.js';
 import type { Programs } from './guardian.js';
+import { Journals } from './journals.js';
+import type { Journal, RunNotes } from './journals.js';
 import { Killer } from './killer.js';
 import { bootId, isAlive } from './proc.js';
-import type { Identity } from './proc.js';
-import { claimForAgent, encodeRequest, readEnd, readLeader, readRun, tooLong } from './run-files.js';
+import {
+  claimForAgent,
+  encodeRequest,
+  endOf,
+  isAgents,
+  plainEnd,
+  removeFiles,
+  tooLong,
+} from './run-files.js';
 
 /** How often runs without a guardian of ours are looked at. */
 const POLL_MS = 200;
-/** A guardian was killed while its child was writing the pid file: the child may still come up. */
+/** What has a claim and no note of a process may still get one, if the disk is slow. */
 const SETTLE_MS = 2_000;
 
 interface ActiveRun {
-  readonly directory: string;
+  readonly path: string;
   readonly events: RunEvents;
+  /** where its guardian notes it, if that is known */
+  journal: string | undefined;
   /** adopted, or its guardian died: found out by polling */
   polled: boolean;
   started: boolean;
@@ -34,41 +46,56 @@ export class ProcessExecutor implements Executor {
   private readonly runs = new Map<string, ActiveRun>();
   private readonly guardians: GuardianPool<ActiveRun>;
   private readonly timers = new Map<string, () => void>();
+  private readonly journals: Journals;
+  private swept = false;
   private stopped = false;
 
-  /** @throws Error when a program that every job needs is not installed */
+  /**
+   * @param directory for the journals of the guardians
+   * @throws Error when a program that every job needs is not installed; the system error when the directory cannot be used
+   */
   constructor(
     private readonly clock: Clock,
+    directory: string,
     programs: Programs = findPrograms(),
   ) {
-    this.guardians = new GuardianPool(programs, clock, {
+    this.journals = new Journals(directory);
+    this.guardians = new GuardianPool(programs, this.journals, clock, {
       line: (run, text) => this.heard(run, text),
       refused: (run, error) => this.refuse(run, error),
-      lost: (run) => this.follow(run),
+      lost: (run) => this.followLost(run),
+      isSettled: (journal) => this.isSettled(journal),
     });
   }
 
   start(run: Run, events: RunEvents): void {
-    const active = this.register(run.directory, events);
+    this.sweep();
+    const active = this.register(run.path, events);
     try {
+      // the rest of another agent's state, see the advice on a damaged agent.db
+      if (existsSync(streamFile(run.path, 'stdout'))) removeFiles(run.path);
       const tooBig = tooLong(run);
       if (tooBig !== undefined) throw new Error(tooBig);
-      prepare(run);
-      this.guardians.run(active, run.directory);
+      active.journal = this.guardians.run(active, encodeRequest(run));
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      this.later(`end ${run.directory}`, 0, () => this.refuse(active, why));
+      this.later(`end ${run.path}`, 0, () => this.refuse(active, why));
     }
   }
 
-  adopt(directory: string, epoch: string, events: RunEvents): void {
-    const run = this.register(directory, events);
+  adopt(path: string, epoch: string, events: RunEvents): void {
+    const run = this.register(path, events);
     if (epoch === this.epoch) this.follow(run);
-    else this.later(`look ${directory}`, 0, () => this.endAfterReboot(run));
+    else this.later(`look ${path}`, 0, () => this.endAfterReboot(run));
   }
 
-  kill(directory: string, graceMs: number): void {
-    const run = this.runs.get(directory);
+  isOver(path: string): boolean {
+    const run = this.runs.get(path);
+    return run?.end !== undefined || (run !== undefined && this.notes(run)?.exit !== undefined);
+  }
+
+  kill(path: string, graceMs: number): void {
+    const run = this.runs.get(path);
     if (!run || run.graceMs !== undefined || run.end) return;
     run.graceMs = graceMs;
     this.startKiller(run);
@@ -83,10 +110,11 @@ export class ProcessExecutor implements Executor {
     this.runs.clear();
   }
 
-  private register(directory: string, events: RunEvents): ActiveRun {
+  private register(path: string, events: RunEvents): ActiveRun {
     const run: ActiveRun = {
-      directory,
+      path,
       events,
+      journal: undefined,
       polled: false,
       started: false,
       graceMs: undefined,
@@ -95,7 +123,7 @@ export class ProcessExecutor implements Executor {
       end: undefined,
       unseenSince: undefined,
     };
-    this.runs.set(directory, run);
+    this.runs.set(path, run);
     return run;
   }
 
@@ -104,19 +132,56 @@ export class ProcessExecutor implements Executor {
     const rest = line.slice(word.length + 1);
     if (word === 'started') this.started(run, Number(rest));
     else if (word === 'exited')
-      this.end(run, readEnd(run.directory, line) ?? this.lost('its exit record is unreadable'));
-    else if (word === 'refused') this.refuse(run, rest);
-    else if (word === 'taken') this.follow(run);
+      this.end(run, plainEnd(rest) ?? this.noted(run) ?? this.lost('its exit record is unreadable'));
+  }
+
+  // --- what guardians have noted
+
+  private notes(run: ActiveRun): RunNotes | undefined {
+    const name = basename(run.path);
+    run.journal ??= this.journals.holder(name);
+    return run.journal === undefined ? undefined : this.journals.read(run.journal).runs.get(name);
+  }
+
+  private noted(run: ActiveRun): RunEnd | undefined {
+    const exit = this.notes(run)?.exit;
+    return exit && endOf(run.path, exit);
+  }
+
+  private isSettled(journal: string): boolean {
+    return ![...this.runs.values()].some((run) => run.journal === journal);
+  }
+
+  /** Guardians of the agents before this one that are gone, and of whose runs none is to be followed, leave nothing. */
+  private sweep(): void {
+    if (this.swept) return;
+    this.swept = true;
+    const names = new Set([...this.runs.keys()].map((path) => basename(path)));
+    const isFollowed = ({ runs }: Journal): boolean => [...runs.keys()].some((name) => names.has(name));
+    this.journals.sweep(
+      (journal) => isFollowed(journal) || (journal.guardian !== undefined && isAlive(journal.guardian)),
+    );
   }
 
   // --- runs that no guardian of this agent reports on
 
   private follow(run: ActiveRun): void {
     run.polled = true;
-    this.later(`look ${run.directory}`, 0, () => {
-      this.look(run);
-      if (!this.timers.has('poll')) this.later('poll', POLL_MS, () => this.poll());
-    });
+    this.later('poll', 0, () => this.poll());
+  }
+
+  /** Its guardian is gone; the child may still be about to start. */
+  private followLost(run: ActiveRun): void {
+    try {
+      if (run.journal !== undefined) run.journal = this.journals.revoke(run.journal);
+    } catch (error) {
+      // without a journal nothing starts
+      if (!hasCode(error, 'ENOENT')) {
+        this.later(`revoke ${run.path}`, POLL_MS, () => this.followLost(run));
+        return;
+      }
+    }
+    this.follow(run);
   }
 
   private poll(): void {
@@ -126,49 +191,50 @@ export class ProcessExecutor implements Executor {
   }
 
   private look(run: ActiveRun): void {
-    const { end, claim, leader } = readRun(run.directory);
-    if (end) this.end(run, end);
+    const notes = this.notes(run);
+    const end = notes?.exit && endOf(run.path, notes.exit);
+    if (notes?.never) this.end(run, { kind: 'never' });
+    else if (end) this.end(run, end);
     // Whoever makes the claim knows: nobody else will ever start this run.
-    else if (claim?.by === 'agent' || leader === 'agent') this.end(run, { kind: 'never' });
-    else if (claim) this.lookAtProcesses(run, leader, claim.who);
-    else if (this.tryClaim(run, 'claim')) this.end(run, { kind: 'never' });
+    else if (isAgents(run.path)) this.end(run, { kind: 'never' });
+    else if (notes?.leader) this.lookAtProcesses(run, notes);
+    else if (this.tryClaim(run)) this.end(run, { kind: 'never' });
+    else this.lookAtProcesses(run, this.notes(run));
   }
 
-  private tryClaim(run: ActiveRun, name: 'claim' | 'pid'): boolean {
+  private tryClaim(run: ActiveRun): boolean {
     try {
-      return claimForAgent(run.directory, name);
+      return claimForAgent(run.path);
     } catch (error) {
-      // no directory: the agent died between recording the run and preparing it
-      return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+      if (hasCode(error, 'ENOENT')) return true; // no spool, no run
+      throw error;
     }
   }
 
-  private lookAtProcesses(
-    run: ActiveRun,
-    leader: Identity | undefined,
-    guardian: Identity | undefined,
-  ): void {
+  private lookAtProcesses(run: ActiveRun, notes: RunNotes | undefined): void {
+    const { leader, guardian } = notes ?? {};
     if (leader && !run.started) this.started(run, leader.pid);
     if ((leader && isAlive(leader)) || (guardian && isAlive(guardian))) {
       run.unseenSince = undefined;
       return;
     }
-    // the child of a dead guardian that has no pid file yet will not get one any more
-    if (!leader && this.tryClaim(run, 'pid')) {
+    // the child of a dead guardian that has no claim yet will not get one any more
+    if (this.tryClaim(run)) {
       this.end(run, { kind: 'never' });
       return;
     }
     run.unseenSince ??= this.clock.now();
     if (!leader && this.clock.now() - run.unseenSince < SETTLE_MS) return;
-    // once more: the record may have been written between the two looks
-    const end = readEnd(run.directory);
-    this.end(run, end ?? this.lost('how it ended is unknown: its guardian process was killed'));
+    // once more: the note may have been written between the two looks
+    this.end(run, this.noted(run) ?? this.lost('how it ended is unknown: its guardian process was killed'));
   }
 
   /** Files written shortly before a power cut may be gone: that there is no claim proves nothing then. */
   private endAfterReboot(run: ActiveRun): void {
-    const end = readEnd(run.directory);
-    this.end(run, end ?? this.lost('how it ended is unknown: the machine was rebooted while it ran'));
+    this.end(
+      run,
+      this.noted(run) ?? this.lost('how it ended is unknown: the machine was rebooted while it ran'),
+    );
   }
 
   // --- both
@@ -180,13 +246,13 @@ export class ProcessExecutor implements Executor {
 
   private startKiller(run: ActiveRun): void {
     if (run.end || run.graceMs === undefined) return;
-    const leader = readLeader(run.directory);
+    const leader = this.notes(run)?.leader;
     if (!leader) {
-      this.later(`kill ${run.directory}`, 20, () => this.startKiller(run));
+      this.later(`kill ${run.path}`, 20, () => this.startKiller(run));
       return;
     }
     run.family = 'dying';
-    run.killer = new Killer(leader, run.graceMs, this.clock, () => {
+    run.killer = new Killer(leader, run.path, run.graceMs, this.clock, () => {
       run.family = 'gone';
       if (run.end) this.report(run, run.end);
     });
@@ -203,12 +269,7 @@ export class ProcessExecutor implements Executor {
   }
 
   private report(run: ActiveRun, end: RunEnd): void {
-    this.runs.delete(run.directory);
-    try {
-      unlinkSync(join(run.directory, 'request')); // it holds the environment
-    } catch {
-      // never written
-    }
+    this.runs.delete(run.path);
     run.events.ended(end);
   }
 
@@ -227,21 +288,5 @@ export class ProcessExecutor implements Executor {
       callback();
     });
     this.timers.set(name, cancel);
-  }
-}
-
-function prepare(run: Run): void {
-  makeEmptyDirectory(run.directory);
-  writeFileSync(join(run.directory, 'request'), encodeRequest(run), { mode: 0o600 });
-}
-
-/** One that exists is the rest of another agent's state, see the advice on a damaged agent.db. */
-function makeEmptyDirectory(directory: string): void {
-  try {
-    mkdirSync(directory, { mode: 0o700 });
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-    rmSync(directory, { recursive: true, force: true });
-    mkdirSync(directory, { mode: 0o700 });
   }
 }

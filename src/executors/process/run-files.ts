@@ -1,17 +1,83 @@
-import { linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { bytesToText, printable, textToBuffer } from '../../lib/text.js';
-import type { Run, RunEnd } from '../executor.js';
-import type { Identity } from './proc.js';
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
+import { hasCode } from '../../lib/errors.js';
+import { withRegularFile } from '../../lib/regular-file.js';
+import { bytesToText, printable, textToBytes } from '../../lib/text.js';
+import { runFiles, streamFile, type Run, type RunEnd } from '../executor.js';
+import type { ExitNote } from './journals.js';
 
 /** The exit code of the guardian's child when it could not start the program; `error` says why. */
 const NOT_STARTED = 125;
 
-/** What the guardian reads; see guardian.sh. */
-export function encodeRequest(run: Run): Buffer {
-  const variables = [...run.env].map(([name, value]) => `${name}=${value}`);
-  const head = [run.stdin ?? '', run.stdout ?? '', run.stderr ?? '', run.cwd, String(variables.length)];
-  return textToBuffer([...head, ...variables, ...run.args].map((field) => `${field}\0`).join(''));
+const END = '\x1e';
+const ESCAPE = '\x1d';
+
+/** What a guardian reads, see guardian.sh: the environment only when it is another than that of the run before. */
+export interface Request {
+  readonly environment: string;
+  readonly run: string;
+}
+
+/** By what the names begin of variables that each run has for itself. */
+const OWN = 'MEESEEKS_';
+const DEFAULT_PATH = '/bin:/usr/bin';
+
+export function encodeRequest(run: Run): Request {
+  const variables: string[] = [];
+  const asArguments: string[] = [];
+  const own: string[] = [];
+  let last = '';
+  for (const [name, value] of run.env) {
+    const variable = `${name}=${value}`;
+    if (name === '_') last = variable;
+    else if (isForBash(name)) asArguments.push(variable);
+    else (name.startsWith(OWN) ? own : variables).push(variable);
+  }
+  const search = run.env.get('PATH') ?? DEFAULT_PATH;
+  const files = [run.path, run.stdin ?? '', run.stdout ?? '', run.stderr ?? '', run.cwd];
+  return {
+    environment: message('env', asArguments.length, '', [last, search, ...asArguments, ...variables]),
+    run: message('run', own.length, basename(run.path), [...files, ...own, ...run.args]),
+  };
+}
+
+/** As bytes, see lib/text.ts. */
+function message(kind: string, count: number, name: string, fields: readonly string[]): string {
+  const plain = `${fields.join(END)}${END}`;
+  const isPlain = plain.split(END, fields.length + 2).length === fields.length + 1 && !plain.includes(ESCAPE);
+  const payload = textToBytes(isPlain ? plain : fields.map((field) => `${escape(field)}${END}`).join(''));
+  return `${kind} ${payload.length} ${isPlain ? 0 : 1} ${count} ${name}\n${payload}`;
+}
+
+const escape = (field: string): string =>
+  field.replaceAll(ESCAPE, `${ESCAPE}1`).replaceAll(END, `${ESCAPE}2`);
+
+/**
+ * Variables that bash cannot have, or gives a meaning or a value of its own (bash(1), "Shell Variables"; LC_ALL brings
+ * warnings). They reach the job as arguments of env(1), which others can see for a moment; none is a secret. That is one
+ * program more: what many environments have (SHELL, PWD, LANG) and a shell that is not interactive leaves alone is not
+ * among them.
+ */
+const BASH_VARIABLES = new RegExp(
+  `^(${[
+    'BASH.*|CHILD_MAX|COLUMNS|COMP.*|COPROC|DIRSTACK|EMACS|ENV|EPOCH.*|EUID|EXECIGNORE|FCEDIT|FIGNORE|FUNC(NAME|NEST)',
+    'GLOBIGNORE|GLOBSORT|GROUPS|HIST.*|HOSTFILE|IFS|IGNOREEOF|INPUTRC|INSIDE_EMACS|LC_ALL|LINENO|LINES|MAILCHECK|MAILPATH',
+    'MAPFILE|OPT(ARG|ERR|IND)|PIPESTATUS|POSIXLY_CORRECT|PPID|PROMPT_.*|PS[0-4]|RANDOM|READLINE.*|REPLY|SECONDS|SHELLOPTS',
+    'SRANDOM|TIMEFORMAT|TMOUT|UID|auto_resume|histchars',
+  ].join('|')})$`,
+);
+
+const MOST_REMEMBERED = 1000;
+const forBash = new Map<string, boolean>();
+
+/** Remembers: the same names come with every job. */
+function isForBash(name: string): boolean {
+  const known = forBash.get(name);
+  if (known !== undefined) return known;
+  const found = !/^[A-Za-z_]\w*$/.test(name) || BASH_VARIABLES.test(name);
+  if (forBash.size >= MOST_REMEMBERED) forBash.clear();
+  forBash.set(name, found);
+  return found;
 }
 
 const LONGEST_STRING = 128 * 1024;
@@ -36,66 +102,30 @@ export function tooLong(run: Run): string | undefined {
     : undefined;
 }
 
-/** What the guardian has written so far; undefined parts are missing or incomplete. */
-export interface RunState {
-  readonly claim:
-    { readonly by: 'agent' } | { readonly by: 'guardian'; readonly who: Identity | undefined } | undefined;
-  /** 'agent': taken by an agent, so that there never will be one */
-  readonly leader: Identity | 'agent' | undefined;
-  readonly end: RunEnd | undefined;
-}
-
-export function readRun(directory: string): RunState {
-  return {
-    claim: readClaim(directory),
-    leader: isAgents(directory, 'pid') ? 'agent' : readLeader(directory),
-    end: readEnd(directory),
-  };
-}
-
-function readClaim(directory: string): RunState['claim'] {
-  const text = read(directory, 'claim');
-  if (text === undefined) return undefined;
-  if (isAgents(directory, 'claim')) return { by: 'agent' };
-  return { by: 'guardian', who: parseIdentity(text.replace(/^guardian /, '')) };
-}
-
-const isAgents = (directory: string, name: 'claim' | 'pid'): boolean =>
-  read(directory, name)?.startsWith('agent') === true;
-
-/** The job's process, whose number is its group and its session too. */
-export function readLeader(directory: string): Identity | undefined {
-  return parseIdentity(read(directory, 'pid') ?? '');
-}
-
-function parseIdentity(text: string): Identity | undefined {
-  const [, pid, birth, boot] = /^(\d+) (\d+) (\S+)\n/.exec(text) ?? [];
-  if (birth === undefined || boot === undefined) return undefined;
-  return { pid: Number(pid), birth, boot };
-}
-
 /**
- * How the run ended. The last line tells status and time; a line of `jobs -l` before it tells an exit code above
- * 128 from death by a signal.
+ * How a run ended, by the note of its guardian. A line of `jobs -l` in it tells an exit code above 128 from death by a
+ * signal.
  */
-export function readEnd(directory: string, announced?: string): RunEnd | undefined {
-  const text = read(directory, 'exit') ?? '';
-  const [, status, time] =
-    /^exit (\d+) ([\d.]+)\n/m.exec(text) ?? /^exited (\d+) ([\d.]+)/.exec(announced ?? '') ?? [];
-  if (status === undefined) return undefined;
-  const code = Number(status);
-  const at = Number(time);
-  if (code === NOT_STARTED) {
-    const error = readError(directory);
+export function endOf(path: string, { status, at, told }: ExitNote): RunEnd {
+  if (status === NOT_STARTED) {
+    const error = readError(path) ?? (isClaimed(path) ? undefined : 'cannot write to the spool');
     if (error !== undefined) return { kind: 'start', error, at };
   }
-  if (code <= 128 || /^\[\d+\]\S*\s+\d+ (Exit|Done)\b/m.test(text)) return { kind: 'exit', code, at };
-  return { kind: 'signal', signal: code - 128, at };
+  if (status <= 128 || /^\[\d+\]\S*\s+\d+ (Exit|Done)\b/.test(told))
+    return { kind: 'exit', code: status, at };
+  return { kind: 'signal', signal: status - 128, at };
+}
+
+/** The end that a guardian tells with `exited STATUS TIME`, where that says all: most of them. */
+export function plainEnd(announced: string): RunEnd | undefined {
+  const [status = NaN, at = NaN] = announced.split(' ').map(Number);
+  return status <= 128 && status !== NOT_STARTED && at >= 0 ? { kind: 'exit', code: status, at } : undefined;
 }
 
 /** First line: what failed; second: the shell's message, with its own name and line number before it. */
-function readError(directory: string): string | undefined {
-  const text = read(directory, 'error');
+function readError(path: string): string | undefined {
+  // a job can write here, too: what it made of a file must not hold up the agent
+  const text = withRegularFile(`${path}.error`, (fd) => readFileSync(fd, 'latin1'));
   if (text === undefined) return undefined;
   const [what = '', shell = ''] = bytesToText(text).split(/\n(?=\S*: line \d+: )/);
   const detail = shell.replace(/^\S*: line \d+: (cd: )?/, '').trim();
@@ -108,28 +138,26 @@ const oneLine = (text: string): string =>
   );
 
 /**
- * Claims a run for the agent, atomically with its content: `claim` before a guardian does, or `pid` before the
- * guardian's child does.
- * @returns false when somebody else has: a guardian, or an agent before this one
+ * Claims a run for the agent: takes the name of the file that the guardian's child must make before it becomes the job.
+ * @returns false when somebody else has
  */
-export function claimForAgent(directory: string, name: 'claim' | 'pid'): boolean {
-  const temporary = join(directory, `${name}.${process.pid}`);
-  writeFileSync(temporary, `agent ${process.pid}\n`, { mode: 0o600 });
+export function claimForAgent(path: string): boolean {
   try {
-    linkSync(temporary, join(directory, name));
+    mkdirSync(streamFile(path, 'stdout'), { mode: 0o700 });
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    if (hasCode(error, 'EEXIST')) return false;
     throw error;
-  } finally {
-    unlinkSync(temporary);
   }
 }
 
-function read(directory: string, name: string): string | undefined {
-  try {
-    return readFileSync(join(directory, name), 'latin1');
-  } catch {
-    return undefined;
-  }
+/** Whether an agent has claimed the run: then it never began. */
+export const isAgents = (path: string): boolean =>
+  lstatSync(streamFile(path, 'stdout'), { throwIfNoEntry: false })?.isDirectory() === true;
+
+const isClaimed = (path: string): boolean => existsSync(streamFile(path, 'stdout'));
+
+/** Removes all files of a run. @throws the system error */
+export function removeFiles(path: string): void {
+  for (const file of runFiles(path)) rmSync(file, { recursive: true, force: true });
 }

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { v7 as timeOrderedId } from 'uuid';
 import type { JobRecord } from '../../agent/types.js';
 import { wireSubmit } from '../../protocol/wire.js';
 import { RequestError, parseArgument } from '../errors.js';
@@ -15,10 +15,10 @@ export function submitConfig(argument: Record<string, unknown>, call: Call): unk
   const { args, ...rest } = argument;
   if (args !== undefined && args !== null && !isMapping(args))
     throw new RequestError('submit.args: expected a mapping, the configuration to merge');
-  const { id = randomUUID(), node } = parseArgument(wireSubmit, rest, 'submit');
+  const { id = timeOrderedId(), node } = parseArgument(wireSubmit, rest, 'submit');
   const isHere = node === undefined || node === call.service.node;
   const pending = call.service.submits.add({
-    key: `${NO_KEY}${randomUUID()}`,
+    key: `${NO_KEY}${timeOrderedId()}`,
     spec: { id, pool: CONFIG_POOL, args: [CONFIG_POOL], ...(typeof node === 'string' && { node }) },
     owner: call.session.owner,
     wire: { args: args ?? {}, ...(rest['id'] === undefined && { [ANONYMOUS]: true }) },

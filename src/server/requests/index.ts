@@ -7,8 +7,10 @@ import { kill } from './kill.js';
 import { ls } from './ls.js';
 import { modify } from './modify.js';
 import { nodes } from './nodes.js';
+import { output } from './output.js';
 import { pools } from './pools.js';
 import { release } from './release.js';
+import { stat } from './stat.js';
 import { status } from './status.js';
 import { submit } from './submit.js';
 import { sync } from './sync.js';
@@ -33,5 +35,7 @@ export const handlers: ReadonlyMap<string, Handler> = new Map(
     hello,
     watch,
     release,
+    output,
+    stat,
   }),
 );

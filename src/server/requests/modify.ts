@@ -35,7 +35,7 @@ function extras(raw: unknown): Record<string, unknown> {
 
 /** What only the agent says of a job. */
 const answerKeys = new Set(
-  'id seq ts submit_ts start_ts end_ts active submit_node start_count fail_count rc pid error reason signal uid stdout_data stderr_data stdout_path stderr_path'.split(
+  'id seq ts submit_ts start_ts end_ts active submit_node start_count fail_count rc pid error reason signal stdout_data stderr_data stdout_path stderr_path'.split(
     ' ',
   ),
 );

@@ -1,13 +1,17 @@
-import { randomUUID } from 'node:crypto';
+import { v7 as timeOrderedId } from 'uuid';
 import type { Submission } from '../../agent/types.js';
 import type { WireSubmit } from '../../protocol/wire.js';
+import { isPlainSubmit } from '../../protocol/plain.js';
 import { wireSubmit } from '../../protocol/wire.js';
 import { RequestError, parseArgument } from '../errors.js';
+import { failForeign, heldIfForeign } from './foreign.js';
+import { foreignIdentity } from '../identity.js';
 import { ANONYMOUS, NO_KEY, freshView } from '../job-view.js';
-import { isMapping } from '../json.js';
+import { isMapping, toAscii } from '../json.js';
 import { Later, show } from '../service.js';
-import type { Call, Handler } from '../service.js';
-import { normalise } from '../spec.js';
+import type { Call, Handler, Service } from '../service.js';
+import { normalise, plainSpec } from '../spec.js';
+import type { Normalised } from '../spec.js';
 import type { Pending } from '../submit-batch.js';
 import { change, changesOf } from './change.js';
 import { CONFIG_POOL, submitConfig } from './config-job.js';
@@ -18,7 +22,7 @@ import { CONFIG_POOL, submitConfig } from './config-job.js';
  */
 export const submit: Handler = (argument, call) => {
   if (isMapping(argument) && argument['pool'] === CONFIG_POOL) return submitConfig(argument, call);
-  const keys = parseArgument(wireSubmit, argument, 'submit');
+  const keys = isPlainSubmit(argument) ? argument : parseArgument(wireSubmit, argument, 'submit');
   const { submits, core } = call.service;
   if (keys.id !== undefined && keys.key === undefined) {
     if (submits.has(keys.id)) submits.flush();
@@ -28,20 +32,35 @@ export const submit: Handler = (argument, call) => {
       return { [keys.id]: show(record, call) };
     }
   }
-  if (keys.pool === undefined) return { [keys.id ?? randomUUID()]: false };
+  if (keys.pool === undefined) return { [keys.id ?? timeOrderedId()]: false };
   if (keys.args === undefined)
     throw new RequestError('submit.args: expected a list: ["executable", "argument", ...], found nothing');
   return submitNew(keys, argument, call);
 };
 
 function submitNew(keys: WireSubmit, raw: unknown, call: Call): unknown {
-  const nodes = nodesOf(keys, call);
-  const added = nodes.map((node) => {
+  const added = nodesOf(keys, call).map((node) => {
     const submission = submissionOf(keys, node, raw, call);
-    return { id: submission.spec.id, pending: call.service.submits.add(submission) };
+    return { id: submission.spec.id, pending: addTo(call.service, submission, keys) };
   });
-  if (added.length === 0) return {};
+  const [first] = added;
+  if (first === undefined) return {};
+  if (added.length === 1)
+    return new Later(
+      () => ({ [first.id]: answer(first.pending, call) }),
+      () => `{${toAscii(first.id)}:${toAscii(answer(first.pending, call))}}`,
+    );
   return new Later(() => Object.fromEntries(added.map(({ id, pending }) => [id, answer(pending, call)])));
+}
+
+function addTo(service: Service, submission: Submission, keys: WireSubmit): Pending {
+  if (foreignIdentity(keys) === undefined) return service.submits.add(submission);
+  // the same submission again is answered with the job it made
+  const isKnown = service.core.find(submission.spec.id)?.key === submission.key;
+  if (isKnown) return service.submits.add(submission);
+  const pending = service.submits.add(heldIfForeign(submission, keys));
+  service.submits.whenFlushed(() => failForeign(submission, keys, service));
+  return pending;
 }
 
 function answer(pending: Pending, call: Call): unknown {
@@ -70,20 +89,33 @@ function submissionOf(
   raw: unknown,
   { session }: Call,
 ): Submission {
-  const { id, key, submitter, pool, node: _node, state: _state, ...rest } = keys;
-  const { spec, wire } = normalise(rest, raw);
-  const written = { ...(id === undefined && { [ANONYMOUS]: true }), ...wire };
+  const { id, key, submitter, pool } = keys;
+  // what is in plain form is in the form of the agent, and as it was written
+  const { spec, wire } = keys === raw ? plainSpec(keys) : normaliseSubmit(keys, raw);
+  const written = id === undefined ? { [ANONYMOUS]: true, ...wire } : wire;
+  const whole = spec as { -readonly [K in keyof Submission['spec']]: Submission['spec'][K] };
+  whole.id = id ?? timeOrderedId();
+  whole.pool = pool!;
+  if (node !== undefined) whole.node = node;
   return {
     key: key ?? NO_KEY,
-    spec: {
-      ...spec,
-      id: id ?? randomUUID(),
-      pool: pool!,
-      args: spec.args!,
-      ...(node !== undefined && { node }),
-    },
-    submitter: submitter ?? spec.tags?.[0] ?? session.peer,
+    spec: whole,
+    submitter: submitter ?? whole.tags?.[0] ?? session.peer,
     owner: session.owner,
     wire: Object.keys(written).length > 0 ? written : undefined,
+    isNewId: id === undefined,
   };
+}
+
+function normaliseSubmit(keys: WireSubmit, raw: unknown): Normalised {
+  const {
+    id: _id,
+    key: _key,
+    submitter: _submitter,
+    pool: _pool,
+    node: _node,
+    state: _state,
+    ...rest
+  } = keys;
+  return normalise(rest, raw);
 }

@@ -1,12 +1,13 @@
 import type { JobRecord } from '../../agent/types.js';
 import { LONGEST_ID, wireSubmit } from '../../protocol/wire.js';
 import { RequestError } from '../errors.js';
-import { ANONYMOUS, NO_KEY } from '../job-view.js';
+import { ANONYMOUS, NO_KEY, SUBMITTED } from '../job-view.js';
 import { isMapping } from '../json.js';
 import { isFinished } from '../../protocol/job.js';
 import type { Call, Handler } from '../service.js';
 import { normalise } from '../spec.js';
 import { change, changesOf } from './change.js';
+import { failForeign, heldIfForeign } from './foreign.js';
 
 /**
  * `sync`: jobs as a client of the original has them in its cache, submitted or changed there. Newer ones are taken
@@ -31,15 +32,15 @@ function syncOne(id: string, raw: unknown, call: Call): boolean {
   const { id: _id, key: _key, submitter, pool: _pool, node: _node, state: _state, ...rest } = parsed.data;
   const { spec, wire } = normalise(rest, raw);
   const place = typeof node === 'string' && node !== '' ? { node } : {};
-  const [result] = call.service.core.submit([
-    {
-      key: NO_KEY,
-      spec: { ...spec, id, pool, args: spec.args!, ...place },
-      submitter: submitter ?? spec.tags?.[0] ?? call.session.peer,
-      owner: call.session.owner,
-      wire: typeof raw['id'] === 'string' ? wire : { [ANONYMOUS]: true, ...wire },
-    },
-  ]);
+  const submission = {
+    key: NO_KEY,
+    spec: { ...spec, id, pool, args: spec.args!, ...place },
+    submitter: submitter ?? spec.tags?.[0] ?? call.session.peer,
+    owner: call.session.owner,
+    wire: { ...(typeof raw['id'] !== 'string' && { [ANONYMOUS]: true }), ...wire, ...submittedIn(raw) },
+  };
+  const [result] = call.service.core.submit([heldIfForeign(submission, parsed.data)]);
+  failForeign(submission, parsed.data, call.service);
   return result !== undefined && 'record' in result;
 }
 
@@ -52,7 +53,8 @@ function takeOver(
   const ts = raw['ts'];
   if (typeof ts !== 'number' || ts <= record.ts) return false;
   try {
-    change(record, changesOf({ ...keys, state: wish(record, keys.state, raw) }, raw), call.service);
+    const changes = changesOf({ ...keys, state: wish(record, keys.state, raw) }, raw);
+    change(record, { ...changes, wire: { ...changes.wire, ...submittedIn(raw) } }, call.service);
     return true;
   } catch (error) {
     if (error instanceof RequestError) return false;
@@ -60,7 +62,10 @@ function takeOver(
   }
 }
 
-/** A copy that has not heard yet that the job ran must not run it again. */
+/**
+ * A copy that has not heard yet that the job ran must not run it again. A client that wants it to run again says so
+ * with another time of submission, or has heard of the last run.
+ */
 function wish(
   record: JobRecord,
   state: string | undefined,
@@ -69,5 +74,11 @@ function wish(
   if (state === 'killed') return 'killed';
   const started = raw['start_count'];
   const isUpToDate = typeof started === 'number' && started >= record.start_count;
-  return state === 'new' && isFinished(record.state) && isUpToDate ? 'new' : undefined;
+  const submitted = raw['submit_ts'];
+  const isAgain =
+    typeof submitted === 'number' && submitted !== record.submit_ts && submitted !== record.wire?.[SUBMITTED];
+  return state === 'new' && isFinished(record.state) && (isUpToDate || isAgain) ? 'new' : undefined;
 }
+
+const submittedIn = (raw: Record<string, unknown>): Record<string, unknown> =>
+  typeof raw['submit_ts'] === 'number' ? { [SUBMITTED]: raw['submit_ts'] } : {};

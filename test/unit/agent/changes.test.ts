@@ -54,6 +54,13 @@ describe('applyChanges', () => {
     expect(change(over, { spec: { tags: ['t'] } })).toMatchObject({ state: 'failed', rc: 1 });
   });
 
+  it('leaves a job where it is when no place is named', () => {
+    const there = record({}, { node: 'n1' });
+    expect(change(there, { spec: { hold: true } }).spec).toEqual({ ...there.spec, hold: true });
+    expect(change(there, {}).wire).toBeUndefined();
+    expect(applyChanges(there, { spec: {} }, 1).kind).toBe('record');
+  });
+
   it('forgets how a key was written when it is set anew', () => {
     const written = record({ wire: { hold: 1, foo: 2 } });
     expect(change(written, { spec: { hold: false }, wire: { bar: 3 } }).wire).toEqual({ foo: 2, bar: 3 });

@@ -13,6 +13,7 @@ import { record } from './records.js';
 /** Holds records in memory, and refuses to when told to. */
 class FlakyStore {
   full = false;
+  writes = 0;
   readonly records = new Map<string, JobRecord>();
   private seq = 0;
 
@@ -25,9 +26,13 @@ class FlakyStore {
   list(): JobRecord[] {
     return [...this.records.values()];
   }
+  queued(): never[] {
+    return [];
+  }
   write(records: Iterable<JobRecord>, now: number): JobRecord[] {
     const written = Array.from(records, (r) => ({ ...r, seq: this.nextSeq(), ts: now }));
     if (this.full && written.length > 0) throw new Error('database or disk is full');
+    this.writes++;
     for (const r of written) this.records.set(r.id, r);
     return written;
   }
@@ -37,9 +42,10 @@ class FakeExecutor implements Executor {
   readonly epoch = 'e';
   readonly runs = new Map<string, { run: Run; events: RunEvents }>();
   start(run: Run, events: RunEvents): void {
-    this.runs.set(run.directory.split('/').pop()!, { run, events });
+    this.runs.set(run.path.split('/').pop()!, { run, events });
   }
   adopt(): void {}
+  isOver = (): boolean => false;
   kill(): void {}
   stop(): void {}
 }
@@ -92,6 +98,29 @@ it('refuses jobs that it cannot record, and changes nothing', () => {
   expect(engine.counts()['p']).toMatchObject({ queued: 0 });
 });
 
+it('records what can start at once as started, in one write, and starts it', () => {
+  const written = engine.acceptAndStart([record(), record({ id: 'b', order: 2 })]);
+  expect(written.map(({ id, state }) => `${id} ${state}`)).toEqual(['j new', 'b new']);
+  expect([...executor.runs.keys()]).toEqual(['j.1']);
+  expect(store.writes).toBe(1);
+  expect(changes.map(({ id, state }) => `${id} ${state}`)).toEqual(['j new', 'b new', 'j running']);
+  expect(changes.map(({ seq }) => seq)).toEqual([1, 3, 4]);
+});
+
+it('leaves what was queued as it was when it cannot record what is new', async () => {
+  engine.acceptAndStart([record({ id: 'first' }), record({ id: 'waits', order: 2 })]);
+  executor.runs.get('first.1')!.events.ended({ kind: 'exit', code: 0, at: 1 });
+  store.full = true;
+  expect(() => engine.acceptAndStart([record({ id: 'late', order: 3 })])).toThrow('full');
+  expect(engine.find('late')).toBeUndefined();
+  expect(engine.counts()['p']).toMatchObject({ queued: 1, running: 0 });
+  expect(changes.some((r) => r.id === 'first' && r.state === 'done')).toBe(false);
+  store.full = false;
+  await state('waits', 'running');
+  expect([...executor.runs.keys()]).toEqual(['first.1', 'waits.1']);
+  expect(changes.some((r) => r.id === 'first' && r.state === 'done')).toBe(true);
+});
+
 it('starts nothing it cannot record, and goes on when it can', async () => {
   engine.accept([record()]);
   store.full = true;
@@ -114,6 +143,19 @@ it('keeps the result of a run until it can be recorded, and tells nobody before'
   await state('a', 'done');
   await state('b', 'running');
   expect(store.get('a')).toMatchObject({ state: 'done', rc: 0 });
+});
+
+it('shows an end to whoever asks when it is on disk, not before', async () => {
+  engine.accept([record()]);
+  await state('j', 'running');
+  store.full = true;
+  executor.runs.get('j.1')!.events.ended({ kind: 'exit', code: 0, at: 1 });
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  expect(engine.look('j')).toMatchObject({ state: 'running' });
+  expect(engine.liveRecords().get('j')).toMatchObject({ state: 'running' });
+  store.full = false;
+  await state('j', 'done');
+  expect(engine.look('j')).toEqual(store.get('j'));
 });
 
 it('ignores events of an earlier run', async () => {

@@ -89,6 +89,56 @@ describe('the end of a run', () => {
     });
   });
 
+  it('runs a job again that is resubmitted after any end, and slower the quicker it ends', () => {
+    const again = (code: number, changes: Partial<JobRecord>, at = 110) =>
+      ended(running({ resubmit: true }, changes), exit(code, at), at);
+    expect(again(0, {})).toMatchObject({ state: 'new', not_before: undefined });
+    // a failure always waits, by how often it died at once, not by how often it failed
+    expect(again(1, { failures: 7 })).toMatchObject({ state: 'new', not_before: 111 });
+    expect(again(1, { failures: 7, quick: 2 }, 100.5)).toMatchObject({ quick: 3, not_before: 104.5 });
+  });
+
+  it('counts a second as long enough', () => {
+    expect(ended(running({ restart: true }, { quick: 3 }), exit(0, 101), 101)).toMatchObject({
+      quick: 0,
+      not_before: undefined,
+    });
+  });
+
+  it('waits as long before the last try as its number of failures says', () => {
+    const next = ended(running({ retries: 3 }, { failures: 2 }), exit(1), 110);
+    expect(next).toMatchObject({ state: 'new', failures: 3, not_before: 114 });
+    expect(ended({ ...next, state: 'running' }, exit(1), 120)).toMatchObject({
+      state: 'failed',
+      failures: 4,
+    });
+  });
+
+  it('never ends before it started, though the clock was set back', () => {
+    expect(ended(running(), exit(0, 50), 50)).toMatchObject({ start_ts: 100, end_ts: 100 });
+    expect(ended({ ...running(), start_ts: undefined }, exit(0, 50), 50)).toMatchObject({ end_ts: 50 });
+  });
+
+  it('says why it was ended', () => {
+    const after = (wish: 'kill' | 'timeout') =>
+      ended({ ...running(), wish }, { kind: 'signal', signal: 15, at: 110 }, 110);
+    expect(after('kill')).toMatchObject({ reason: 'kill', signal: 'SIGTERM', error: 'killed on request' });
+    expect(after('timeout')).toMatchObject({
+      reason: 'timeout',
+      error: 'ran longer than its runtime allows, and was killed',
+    });
+    expect(ended(running(), { kind: 'signal', signal: 11, at: 110 }, 110)).toMatchObject({
+      reason: 'signal',
+      error: 'killed by SIGSEGV',
+    });
+    expect(killedBeforeStart(record(), 5)).toMatchObject({
+      state: 'killed',
+      reason: 'kill',
+      error: 'killed before it started',
+      end_ts: 5,
+    });
+  });
+
   it('does nothing to a job that does not run', () => {
     const killed = killedBeforeStart(record(), 5);
     expect(ended(killed, exit(0), 6)).toBe(killed);

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createAgentClient } from '../../../src/client/agent-client.js';
 import type { AgentPort } from '../../../src/protocol/agent.js';
 import type { Job } from '../../../src/protocol/job.js';
+import { toJob } from '../../../src/client/wire-job.js';
 import { FakeAgent } from './fake-agent.js';
 
 let agent: FakeAgent;
@@ -21,7 +22,7 @@ const open = (where = agent.where): AgentPort =>
   (port = createAgentClient({
     ...where,
     refresh: 0.02,
-    timeout: 2,
+    timeout: 20,
     onStatus: (what, message) => void status.push(`${what}: ${message}`),
   }));
 
@@ -128,6 +129,78 @@ describe.each([2, 1] as const)('the port over protocol %i', (protocol) => {
     await port.stop('drain');
     await expect(submitted).rejects.toMatchObject({ code: 'closed' });
   });
+});
+
+describe('the port over protocol 1, where the agent forgets', () => {
+  it('tells an open job as lost after a restart, keeps a result until it is released', async () => {
+    agent = await FakeAgent.listen({ protocol: 1 });
+    open();
+    const ended = told(({ id, state }) => id === 'over' && state === 'done');
+    await port.submit([submission('open'), submission('over')]);
+    agent.change('open', { state: 'running', active: true, pid: 5 });
+    agent.change('over', { state: 'done', active: false, rc: 0, start_count: 1, stdout_data: 'aGkK' });
+    await ended;
+    const lost = told(({ id, state }) => id === 'open' && state === 'failed');
+    const { port: number } = agent.where;
+    await agent.close();
+    agent = await FakeAgent.listen({ protocol: 1, port: number });
+    const job = (await lost).at(-1);
+    expect(job).toMatchObject({ id: 'open', key: 'k', state: 'failed', reason: 'lost', active: false });
+    expect(job).not.toHaveProperty('pid');
+    const known = await port.query(['open', 'over', 'never']);
+    expect([...known.keys()]).toEqual(['open', 'over']);
+    expect(known.get('open')).toEqual(job);
+    expect(known.get('over')).toMatchObject({ state: 'done', rc: 0, stdout_data: 'aGkK', stderr_data: '' });
+    await port.release(['open', 'over']);
+    expect((await port.query(['open', 'over'])).size).toBe(0);
+  });
+
+  it('looks again before it repeats a submit whose answer was lost', async () => {
+    let lost = 0;
+    agent = await FakeAgent.listen({
+      protocol: 1,
+      line: (line, socket) => {
+        if (!line.includes('"submit"') || lost++ > 0) return false;
+        // it was carried out, and ended, before the connection broke
+        agent.change('a', { state: 'done', active: false, rc: 0, start_count: 1, tags: ['key:k'] });
+        socket.destroy();
+        return true;
+      },
+    });
+    open();
+    const [result] = await port.submit([submission('a')]);
+    expect(result).toMatchObject({ ok: true, job: { id: 'a', key: 'k', state: 'done' } });
+    expect(agent.requests.filter((request) => 'submit' in request)).toEqual([]);
+  });
+
+  it('lists jobs without a node, sends the working directory as the original has it, kills nothing that is over', async () => {
+    agent = await FakeAgent.listen({ protocol: 1 });
+    open();
+    await port.submit([submission('a', 'k', { cwd: '/somewhere', env: { A: 'b' } })]);
+    expect(agent.requests.at(-1)).toEqual({
+      submit: { ...submission('a').spec, tags: ['key:k'], env: { A: 'b' }, config: { cwd: '/somewhere' } },
+    });
+    await port.list({ states: ['new'] });
+    expect(agent.requests.slice(-2)).toEqual([
+      { get: { state: 'new' } },
+      { get: { state: 'new', node: false } },
+    ]);
+    agent.change('a', { state: 'done', active: false, rc: 0 });
+    await port.submit([submission('b')]);
+    await port.kill(['a', 'b', 'c']);
+    expect(agent.requests.at(-1)).toEqual({ kill: ['b', 'c'] });
+  });
+});
+
+it('knows the ends that are none: the original starts these jobs again', () => {
+  const again = { pool: 'p', args: ['x'], tags: [], active: false, rc: 1 };
+  const state = (job: object): string => toJob('a', { ...again, ...job }).state;
+  expect(state({ state: 'failed', retries: 2, fail_count: 2 })).toBe('new');
+  expect(state({ state: 'failed', retries: 2, fail_count: 3 })).toBe('failed');
+  expect(state({ state: 'failed', fail_count: 0 })).toBe('failed');
+  expect(state({ state: 'done', restart: 1 })).toBe('new');
+  expect(state({ state: 'killed', restart: 1, retries: 2, fail_count: 0 })).toBe('killed');
+  expect(state({ state: 'failed', reason: 'exit', retries: 2, fail_count: 1 })).toBe('failed');
 });
 
 it('says what a job of the original is in our words', async () => {

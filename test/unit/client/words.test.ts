@@ -115,13 +115,13 @@ describe('words of jobs', () => {
 });
 
 describe('options of the client', () => {
-  it('come from the environment, then the command line, from files where they are named', () => {
+  it('come from the environment, then the command line, from files where they are named', async () => {
     const file = join(directory, 'client.yaml');
     writeFileSync(
       file,
       'client:\n  address: fromfile\n  port: 2\n  ssl: {cafile: /ca, check_hostname: false}\n',
     );
-    expect(clientSettings(['port=3'], `address=env refresh=5 file=${file}`, '/')).toEqual({
+    expect(await clientSettings(['port=3'], `address=env refresh=5 file=${file}`, '/')).toEqual({
       address: 'fromfile',
       port: 3,
       refresh: 5,
@@ -135,7 +135,7 @@ describe('options of the client', () => {
     [['ssl.cafil=x'], 'ssl.cafil= is no option'],
     [['file=/no/such'], 'there is no such file'],
   ])('%j is refused', (words, message) => {
-    expect(() => clientSettings(words, undefined, '/')).toThrow(message);
+    return expect(clientSettings(words, undefined, '/')).rejects.toThrow(message);
   });
 });
 

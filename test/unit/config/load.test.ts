@@ -47,6 +47,7 @@ describe('load', () => {
       cleanup: true,
       statePath: undefined,
       store: 'marker',
+      lease: 'auto',
       events: true,
       ready: { stable: undefined, sentinel: undefined, check: undefined, closed: true },
       steps: [{ kind: 'single', spec: jobs[0] }],

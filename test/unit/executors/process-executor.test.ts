@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -6,6 +6,7 @@ import type { Run, RunEnd } from '../../../src/executors/executor.js';
 import { findPrograms } from '../../../src/executors/process/guardian.js';
 import { processStat } from '../../../src/executors/process/proc.js';
 import { ProcessExecutor } from '../../../src/executors/process/process-executor.js';
+import { bytesToText } from '../../../src/lib/text.js';
 import { systemClock } from '../../../src/lib/clock.js';
 import type { Clock } from '../../../src/lib/clock.js';
 import { eventually } from '../../conformance/harness.js';
@@ -21,7 +22,7 @@ afterEach(() => {
 });
 
 function open(clock: Clock = systemClock, programs = findPrograms()): ProcessExecutor {
-  const executor = new ProcessExecutor(clock, programs);
+  const executor = new ProcessExecutor(clock, join(directory, 'guardians'), programs);
   executors.push(executor);
   return executor;
 }
@@ -31,10 +32,19 @@ function run(
   name: string,
   ...args: string[]
 ): Promise<RunEnd> & { pid: Promise<number> } {
+  return runWith(new Map([['SECRET', 'x']]), executor, name, ...args);
+}
+
+function runWith(
+  env: Run['env'],
+  executor: ProcessExecutor,
+  name: string,
+  ...args: string[]
+): Promise<RunEnd> & { pid: Promise<number> } {
   const request: Run = {
-    directory: join(directory, name),
+    path: join(directory, name),
     args,
-    env: new Map([['SECRET', 'x']]),
+    env,
     cwd: '/',
     stdin: undefined,
     stdout: undefined,
@@ -51,13 +61,69 @@ it('reuses guardians one run after the other, and starts more when runs overlap'
   const parents: string[] = [];
   for (const name of ['a', 'b', 'c']) {
     await run(executor, name, 'sh', '-c', 'echo $PPID');
-    parents.push(readFileSync(join(directory, name, 'stdout'), 'utf8'));
+    parents.push(readFileSync(`${join(directory, name)}.stdout`, 'utf8'));
   }
   expect(new Set(parents).size).toBe(1);
   await Promise.all(['d', 'e'].map((name) => run(executor, name, 'sh', '-c', 'echo $PPID; sleep 0.2')));
-  expect(new Set(['d', 'e'].map((name) => readFileSync(join(directory, name, 'stdout'), 'utf8'))).size).toBe(
-    2,
+  expect(
+    new Set(['d', 'e'].map((name) => readFileSync(`${join(directory, name)}.stdout`, 'utf8'))).size,
+  ).toBe(2);
+});
+
+/** What guardian.sh calls its own things. */
+const names =
+  'args vars own shown fields last search stat env setsid path name in out err cwd mask boot journal kind count payload IFS i'.split(
+    ' ',
   );
+
+it('gives a job exactly its environment, whatever the names and values are', async () => {
+  const canary = join(directory, 'canary');
+  const env = new Map([
+    ['EMPTY', ''],
+    ['LINES', 'x'],
+    ['NEWLINE', 'a\nb '],
+    ['BYTES', '\udcff\u0001\u007f é'],
+    ['SUBSTITUTION', `$(touch ${canary})`],
+    ['ARRAY', `($(touch ${canary}))`],
+    [`x[$(touch ${canary})]`, '1'],
+    ['PLUS+', '1'],
+    ['BASH_ENV', canary],
+    ['BASH_FUNC_f%%', '() { :; }'],
+    ['RANDOM', 'mine'],
+    ['IFS', '/'],
+    ['LC_ALL', 'xx_XX.none'],
+    ['PATH', '/nowhere:/bin:/usr/bin'],
+    ['PWD', '/elsewhere'],
+    ['SHLVL', '77'],
+    ['UID', '1'],
+    ['npm_config_//host/:_auth', 'x'],
+    ['_', 'y'],
+    ...names.map((name): [string, string] => [name, `(${name} $(touch ${canary}))`]),
+  ]);
+  const end = await runWith(env, open(), 'environment', 'cat', '/proc/self/environ');
+  const error = readFileSync(`${join(directory, 'environment')}.stderr`, 'utf8');
+  expect([end.kind, error]).toEqual(['exit', '']);
+  const seen = bytesToText(readFileSync(`${join(directory, 'environment')}.stdout`, 'latin1'));
+  expect(seen.split('\0').slice(0, -1).toSorted()).toEqual(
+    [...env].map(([name, value]) => `${name}=${value}`).toSorted(),
+  );
+  expect(existsSync(canary)).toBe(false);
+});
+
+it('passes no value of the environment as an argument, which `ps` would show to anybody', async () => {
+  const seen = join(directory, 'seen');
+  const env = join(directory, 'env.sh');
+  const script = `#!/bin/sh\ntr '\\0' '\\n' </proc/$$/cmdline >${seen}\nexec /usr/bin/env "$@"\n`;
+  writeFileSync(env, script, { mode: 0o755 });
+  const secret = new Map([
+    ['TOKEN', 'top-secret'],
+    ['args', 'top-secret'],
+    ['odd.name', 'so that it takes env'],
+  ]);
+  await runWith(secret, open(systemClock, { ...findPrograms(), env }), 'job', 'sh', '-c', 'echo $TOKEN');
+  expect(readFileSync(`${join(directory, 'job')}.stdout`, 'utf8')).toBe('top-secret\n');
+  expect(readFileSync(seen, 'utf8')).toContain('echo $TOKEN');
+  expect(readFileSync(seen, 'utf8')).not.toContain('top-secret');
 });
 
 it('lets idle guardians go', async () => {
@@ -73,16 +139,124 @@ it('lets idle guardians go', async () => {
   };
   const executor = open(clock);
   await run(executor, 'a', 'sh', '-c', 'echo $PPID');
-  const guardian = Number(readFileSync(join(directory, 'a/stdout'), 'utf8'));
+  const guardian = Number(readFileSync(join(directory, 'a.stdout'), 'utf8'));
   expect(processStat(guardian)).toBeDefined();
   skipped = 20_000;
   for (const timer of timers.splice(0)) timer();
   await eventually(() => processStat(guardian) === undefined);
 });
 
-it('leaves the environment on disk no longer than needed', async () => {
-  await run(open(), 'a', 'true');
-  expect(readdirSync(join(directory, 'a')).sort()).toEqual(['claim', 'exit', 'pid', 'stderr', 'stdout']);
+it('makes two files for a run, and writes the environment into none', async () => {
+  const env = new Map([['SECRET', 'top-secret']]);
+  await runWith(env, open(), 'a', 'sh', '-c', 'grep -r top-secret "$0"; test $? = 1', directory);
+  expect(readdirSync(directory).toSorted()).toEqual(['a.stderr', 'a.stdout', 'guardians']);
+  expect(readFileSync(join(directory, 'a.stdout'), 'utf8')).toBe('');
+});
+
+it('needs no program but setsid to become the job in a usual environment, and passes it on as it is', async () => {
+  const usual = new Map([
+    ['SHELL', '/bin/zsh'],
+    ['PWD', '/elsewhere'],
+    ['OLDPWD', '/before'],
+    ['SHLVL', '3'],
+    ['_', '/usr/bin/meeseeks-watch'],
+    ['LANG', 'xx_XX.none'],
+    ['LC_CTYPE', 'de_DE.UTF-8'],
+    ['LANGUAGE', 'de'],
+    ['HOSTNAME', 'h'],
+    ['MAIL', '/var/mail/x'],
+    ['PATH', '/nowhere:/bin:/usr/bin'],
+    ['TERM', 'xterm'],
+    ['HOME', '/home/x'],
+    ['TZ', 'UTC'],
+  ]);
+  const programs = { ...findPrograms(), env: '/no/such/env' };
+  for (const names of [[...usual.keys()], ['HOME'], []]) {
+    const env = new Map([...usual].filter(([name]) => names.includes(name)));
+    const end = await runWith(
+      env,
+      open(systemClock, programs),
+      `n${names.length}`,
+      '/bin/cat',
+      '/proc/self/environ',
+    );
+    expect([end.kind, readFileSync(join(directory, `n${names.length}.stderr`), 'utf8')]).toEqual([
+      'exit',
+      '',
+    ]);
+    const seen = readFileSync(join(directory, `n${names.length}.stdout`), 'utf8')
+      .split('\0')
+      .slice(0, -1);
+    expect(seen.toSorted()).toEqual([...env].map(([name, value]) => `${name}=${value}`).toSorted());
+  }
+});
+
+it('gives each run its own environment, though a guardian has the one before', async () => {
+  const executor = open();
+  const environments = [
+    [['A', '1']],
+    [['A', '1']],
+    [
+      ['A', '2'],
+      ['B', '3'],
+    ],
+    [['odd.name', 'x']],
+    [],
+    [
+      ['B', ''],
+      ['MEESEEKS_X', 'y'],
+    ],
+  ] as [string, string][][];
+  for (const [i, env] of environments.entries()) {
+    await runWith(new Map(env), executor, `e${i}`, '/bin/cat', '/proc/self/environ');
+    const seen = readFileSync(join(directory, `e${i}.stdout`), 'utf8')
+      .split('\0')
+      .slice(0, -1);
+    expect(seen.toSorted()).toEqual(env.map(([name, value]) => `${name}=${value}`));
+  }
+});
+
+it('passes on arguments of any bytes', async () => {
+  const bytes = Array.from({ length: 255 }, (_, i) => bytesToText(String.fromCharCode(i + 1)));
+  const special = [
+    '',
+    '*',
+    '\\',
+    '\\\u001e',
+    '\u001d1\u001e2',
+    '  ',
+    '\n',
+    '\u0001\u0001',
+    '\u007f',
+    '&',
+    '',
+  ];
+  const runs = [
+    [...bytes, bytes.join(''), ...special],
+    bytes.filter((one) => !/[\u001d\u001e]/.test(one)).concat('', '*', ''),
+  ];
+  for (const [i, args] of runs.entries()) {
+    await runWith(new Map(), open(), `r${i}`, '/bin/cat', '/proc/self/cmdline', '--', ...args);
+    const seen = bytesToText(readFileSync(join(directory, `r${i}.stdout`), 'latin1'));
+    expect(seen.split('\0').slice(3, -1)).toEqual(args);
+  }
+});
+
+it('keeps journals short, and removes those of guardians that it let go or that are gone', async () => {
+  const executor = open();
+  const journals = (): string[] =>
+    readdirSync(join(directory, 'guardians'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.includes('/'),
+    );
+  const texts = (): string[] =>
+    journals().map((name) => readFileSync(join(directory, 'guardians', name), 'utf8'));
+  for (let i = 0; i < 258; i++) await run(executor, `a${i}`, 'true');
+  expect(texts().map((text) => text.split('\n').length)).toEqual([6]);
+  executor.stop();
+  const parent = Number(/^guardian (\d+) /.exec(texts()[0]!)![1]);
+  await eventually(() => processStat(parent) === undefined);
+  await run(open(), 'b', 'true');
+  expect(texts().join('')).toMatch(/^guardian .*\npid b .*\nexit b 0 .*\n$/);
 });
 
 it('reports a shell that cannot be started', async () => {
@@ -93,10 +267,10 @@ it('reports a shell that cannot be started', async () => {
   });
 });
 
-it('reports a run directory that cannot be made', async () => {
+it('reports a spool that cannot be written to', async () => {
   expect(await run(open(), 'no/such/a', 'true')).toMatchObject({
     kind: 'start',
-    error: expect.stringContaining('cannot start: ENOENT') as string,
+    error: expect.stringContaining('cannot write to the spool') as string,
   });
 });
 

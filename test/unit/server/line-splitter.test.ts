@@ -27,3 +27,12 @@ it('gives up on a line that is too long, and counts what it holds', () => {
   expect(splitter.push(Buffer.from('fghi'))).toBeUndefined();
   expect(new LineSplitter(5).push(Buffer.from('abcdef\n'))).toBeUndefined();
 });
+
+it('holds a line that comes a byte at a time in one piece', () => {
+  const splitter = new LineSplitter(4_000_000);
+  const used = (): number => process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers;
+  const before = used();
+  for (let i = 0; i < 2_000_000; i++) splitter.push(Buffer.from('x'));
+  expect(used() - before).toBeLessThan(60e6);
+  expect(splitter.push(Buffer.from('\n'))![0]!.length).toBe(2_000_000);
+});

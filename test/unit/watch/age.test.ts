@@ -39,7 +39,8 @@ describe('min_age', () => {
     expect(verdict(10, undefined, times, ago(10)).kind).toBe('eligible');
   });
 
-  it('of 0 delays nothing', () => {
+  it('of 0 delays nothing, though the clock was set back since', () => {
+    expect(verdict(0, undefined, { mtime: NOW + 600_000 }, NOW + 300_000).kind).toBe('eligible');
     expect(verdict(0, undefined, { mtime: NOW + 600_000 })).toEqual({ kind: 'eligible', until: Infinity });
   });
 });

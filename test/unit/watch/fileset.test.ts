@@ -108,6 +108,17 @@ describe('joinFilesets on captures', () => {
     expect(join(over, 'y')).toEqual([]);
   });
 
+  it('comes in the order of the key files, wherever their members are', () => {
+    const over = { lists: patterns('^[ac](?<k>\\d)', '^z(?<k>\\d)'), fileset: ['k'], split: undefined };
+    expect(join(over, 'a1', 'c2', 'z1').map(({ keyFile }) => keyFile.path)).toEqual(['c2', 'a1']);
+  });
+
+  it('names what the members have in common, and keeps its parts apart', () => {
+    const lists = patterns('^(?<a>\\d+)-(?<b>\\d+)x', '^(?<a>\\d+)-(?<b>\\d+)y');
+    const over = { lists, fileset: ['a', 'b'], split: undefined };
+    expect(join(over, '1-23x', '12-3y').map(({ key }) => key)).toEqual(['12 3', '1 23']);
+  });
+
   it('joins on several', () => {
     const over = {
       lists: patterns('^f(?<cycle>\\d)-(?<hour>\\d)', '^i(?<hour>\\d)-(?<cycle>\\d)'),
@@ -117,4 +128,33 @@ describe('joinFilesets on captures', () => {
     expect(join(over, 'f1-2', 'i2-1')).toHaveLength(1);
     expect(join(over, 'f1-2', 'i1-2')).toHaveLength(2);
   });
+});
+
+describe('a set that may run before all its members are there', () => {
+  const over = { lists: globs('*.foo', '*.bar', '*.baz'), fileset: 1 };
+  const keysOf = (leastLists: number, known: string[], ...names: string[]) => {
+    const watch = watchWith({ split: '.', ...over, leastLists });
+    return joinFilesets(watch, filesOf(watch, ...names), (path) => known.includes(path)).map(
+      ({ keyFile, members }) => [keyFile.path, members.flat().map(({ path }) => path)],
+    );
+  };
+  const all = ['a.foo', 'a.bar', 'a.baz'];
+
+  it('keeps the key file it ran with, however many members come later', () => {
+    expect(keysOf(1, [], ...all)).toEqual([['a.foo', all]]);
+    expect(keysOf(1, ['a.baz'], ...all)).toEqual([['a.baz', all]]);
+    expect(keysOf(2, ['a.bar'], ...all)).toEqual([['a.bar', all]]);
+  });
+
+  it('is the only one for which records count', () => {
+    expect(keysOf(3, ['a.baz'], ...all)).toEqual([['a.foo', all]]);
+  });
+
+  it('without a record for any is named after the first list present', () => {
+    expect(keysOf(1, [], 'a.bar', 'a.baz')).toEqual([['a.bar', ['a.bar', 'a.baz']]]);
+  });
+});
+
+it('without a rule nothing is joined', () => {
+  expect(join({ fileset: undefined }, 'a', 'b')).toEqual([]);
 });

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { submissionKey } from '../../../src/watch/identity.js';
 import { Ledger, type Submission } from '../../../src/watch/ledger.js';
 import { identityWith, NOW, temporaryDirectory, textOf } from '../../support/watch-fixtures.js';
 
@@ -160,5 +161,33 @@ describe('the file', () => {
     const wrong = join(temporaryDirectory(), 'ledger.db');
     writeFileSync(wrong, 'this is no database, and long enough to be seen as none '.repeat(40));
     expect(() => new Ledger(wrong)).toThrow('not a database');
+  });
+});
+
+describe('an attempt that another watcher may have submitted', () => {
+  const keyOf = (generation: number): string => submissionKey({ ...attempt, generation });
+  const prepareKnowing = (known: readonly [number, boolean][]): Submission =>
+    ledger.prepare(attempt, undefined, false, new Map(known.map(([n, active]) => [keyOf(n), active])));
+
+  it('is the one the agent has, in whatever generation', () => {
+    expect(
+      prepareKnowing([
+        [0, false],
+        [3, true],
+      ]),
+    ).toMatchObject({ generation: 3, key: keyOf(3) });
+    expect(prepareKnowing([[2, false]]).generation).toBe(2);
+    expect(prepareKnowing([]).generation).toBe(0);
+  });
+
+  it('of a file that we know is taken up only while it is to end', () => {
+    complete({ identity: identityWith({ mtime: 77 }) });
+    expect(prepareKnowing([[0, false]]).generation).toBe(1);
+    expect(prepareKnowing([[0, true]]).generation).toBe(0);
+  });
+
+  it('is made anew when we have recorded its result: a person removed the marker', () => {
+    complete();
+    expect(prepareKnowing([[0, true]]).generation).toBe(1);
   });
 });

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   utimesSync,
   watch as watchDirectory,
@@ -17,6 +18,7 @@ import { look } from '../../../src/watch/folder-scan.js';
 import type { FileStat } from '../../../src/watch/identity.js';
 import { MarkerStore } from '../../../src/watch/marker-store.js';
 import type { Result } from '../../../src/watch/record.js';
+import { relist } from '../../support/listing.js';
 import {
   identityWith,
   jobWith,
@@ -40,7 +42,7 @@ const fixture = (name: string): string => join(import.meta.dirname, '../../fixtu
 /** A store that has looked at its folder. */
 function storeOf(watch = 'w', options: { needsContent?: boolean; readOnly?: boolean } = {}): MarkerStore {
   const store = new MarkerStore(watch, root, true, options.needsContent ?? false, options.readOnly ?? false);
-  store.refresh('', hidden());
+  relist(store, '', hidden());
   return store;
 }
 const states = (store: MarkerStore, path: string, step = 0): string[] =>
@@ -142,12 +144,12 @@ describe('write', () => {
 
   it('under a state path mirrors the folders', () => {
     const store = new MarkerStore('w', root, false, false);
-    store.refresh('', []);
+    relist(store, '', []);
     store.write(resultWith('a/b/x'), undefined);
     store.flush();
     expect(names(join(root, 'a/b'))).toEqual(['._w_0_x.done']);
     const fresh = new MarkerStore('w', root, false, false);
-    expect(fresh.refresh('a/b', [])).toEqual([]);
+    expect(relist(fresh, 'a/b', [])).toEqual([]);
     expect(states(fresh, 'a/b/x')).toEqual(['done']);
   });
 });
@@ -196,13 +198,31 @@ describe('read', () => {
 
   it('brings the identity when the file was touched after its marker was written', () => {
     put('x', 'one');
-    const store = storeOf();
-    store.write(resultWith('x'), undefined);
-    const fresh = storeOf();
-    const untouched = { ...statOf(`${root}/x`), ctimeNs: 1n };
-    expect(fresh.read({ path: 'x', step: 0 }, untouched)).not.toHaveProperty('identity');
-    const touched = { ...untouched, ctimeNs: BigInt(Date.now() + 10_000) * 1_000_000n };
-    expect(fresh.read({ path: 'x', step: 0 }, touched)).toMatchObject({ identity: identityWith() });
+    const seen = statOf(`${root}/x`);
+    storeOf().write({ ...resultWith('x'), seen }, undefined);
+    expect(storeOf().read({ path: 'x', step: 0 }, seen)).not.toHaveProperty('identity');
+    // earlier too: the clock may have been set back
+    for (const by of [1n, 1_000_000n, 10_000_000_000n, -10_000_000_000n]) {
+      const touched = { ...seen, ctimeNs: seen.ctimeNs + by };
+      expect(storeOf().read({ path: 'x', step: 0 }, touched)).toMatchObject({ identity: identityWith() });
+    }
+  });
+
+  it('is opened when the file was exchanged before it was written, unseen: a crash then must not hide the new file', () => {
+    put('x', 'old');
+    const seen = statOf(`${root}/x`);
+    rmSync(`${root}/x`);
+    put('x', 'another');
+    storeOf().write({ ...resultWith('x'), seen }, undefined);
+    expect(storeOf().read({ path: 'x', step: 0 }, statOf(`${root}/x`)).identity).toEqual(
+      resultWith('x').identity,
+    );
+  });
+
+  it('has a marker carry the time of the end of its job, to the second', () => {
+    put('x', 'one');
+    storeOf().write({ ...resultWith('x'), seen: statOf(`${root}/x`) }, undefined);
+    expect(Math.floor(statSync(`${root}/._w_0_x.done`).mtimeMs / 1000)).toBe(Math.floor(NOW / 1000));
   });
 
   it('brings the attempts and the time of a failure', () => {
@@ -213,10 +233,10 @@ describe('read', () => {
   it('sees a marker that a person removed or put there', () => {
     const store = storeOf();
     store.write(resultWith('x'), undefined);
-    expect(store.refresh('', hidden())).toBeUndefined();
-    expect(store.refresh('', [])).toEqual(['x']);
+    expect(relist(store, '', hidden())).toBeUndefined();
+    expect(relist(store, '', [])).toEqual(['x']);
     expect(states(store, 'x')).toEqual([]);
-    expect(store.refresh('', ['._w_0_x.failed'])).toEqual([]);
+    expect(relist(store, '', ['._w_0_x.failed'])).toEqual([]);
     expect(states(store, 'x')).toEqual(['failed']);
     store.drop('');
     expect(states(store, 'x')).toEqual([]);
@@ -304,7 +324,7 @@ describe('remove', () => {
 
   it('of what somebody else has removed already is no error', () => {
     const store = storeOf();
-    store.refresh('', ['._w_0_x.done']);
+    relist(store, '', ['._w_0_x.done']);
     store.remove({ path: 'x', step: 0 }, ['done']);
     expect(states(store, 'x')).toEqual([]);
   });

@@ -1,4 +1,5 @@
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   cpSync,
@@ -244,6 +245,37 @@ describe('a file that went away', () => {
     expect(watching.isReplaced('x')).toBe(true);
     watching.observer.forgetReplacement('x');
     expect(watching.isReplaced('x')).toBe(false);
+  });
+
+  it('was removed and dropped anew, though the look that followed its removal saw the new one already', async () => {
+    put('x', 'one');
+    const watching = new Watching();
+    await watching.scan();
+    put('.x.tmp', 'another');
+    unlinkSync(at('x'));
+    renameSync(at('.x.tmp'), at('x'));
+    // the event of the removal, and only then that of the drop
+    expect(watching.look('x', 1)).toBe('changed');
+    expect(watching.observer.get('x')).toMatchObject({ overwritten: true, replaced: false });
+    expect(watching.look('x', 0)).toBe('same');
+    expect(watching.look('x', 1)).toBe('changed');
+    expect(watching.observer.get('x')).toMatchObject({ overwritten: false, replaced: true });
+    expect(watching.look('x', 1)).toBe('same');
+  });
+
+  it('was removed and dropped anew by a writer that still writes between the two events', async () => {
+    put('x', 'one');
+    const watching = new Watching();
+    await watching.scan();
+    put('.y', 'keeps the inode from being used again');
+    unlinkSync(at('x'));
+    renameSync(at('.y'), at('x'));
+    writeFileSync(at('x'), 'part');
+    expect(watching.look('x', 1)).toBe('changed');
+    expect(watching.observer.get('x')).toMatchObject({ overwritten: true, replaced: false });
+    appendFileSync(at('x'), 'and the rest');
+    expect(watching.look('x', 1)).toBe('changed');
+    expect(watching.observer.get('x')).toMatchObject({ overwritten: false, replaced: true });
   });
 
   it('was away between two looks when its name was renamed twice, even with the times of the old one', async () => {

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { bytesToBuffer, textToBytes } from '../../../src/lib/text.js';
@@ -67,6 +67,13 @@ describe('openForWriting', () => {
     expect(openForWriting([`${link}/x`])).toEqual(new Set([`${link}/x`]));
   });
 
+  it('sees a file that its writer knows by another name (a hard link)', async () => {
+    const [path, other] = [file(), file()];
+    linkSync(path, `${path}.writing`);
+    await holder(`${path}.writing`, '>');
+    expect(openForWriting([path, other])).toEqual(new Set([path]));
+  });
+
   it('takes names of any bytes', async () => {
     const directory = temporaryDirectory();
     const names = nastyNames.map((name) => textToBytes(`${directory}/${name}`));
@@ -82,5 +89,21 @@ describe('openForWriting', () => {
 
   it('of nothing is nothing', () => {
     expect(openForWriting([])).toEqual(new Set());
+  });
+
+  it('sees what a process opens after it has slept through a look, and what was renamed while it slept', async () => {
+    const [first, second] = [file(), file()];
+    const script = 'exec 7>"$1"; echo; read x; exec 8>"$2"; echo; read x';
+    const child = spawn('/bin/sh', ['-c', script, 'sh', first, second], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    children.push(child);
+    await once(child.stdout, 'data');
+    for (let i = 0; i < 3; i++) expect(openForWriting([first, second])).toEqual(new Set([first]));
+    renameSync(first, `${first}.moved`);
+    expect(openForWriting([`${first}.moved`])).toEqual(new Set([`${first}.moved`]));
+    child.stdin.write('\n');
+    await once(child.stdout, 'data');
+    expect(openForWriting([second])).toEqual(new Set([second]));
   });
 });

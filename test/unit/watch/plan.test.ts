@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { WatchDefinition } from '../../../src/config/schema.js';
 import { identityKey } from '../../../src/watch/identity.js';
+import { noCounts, plan } from '../../../src/watch/plan.js';
 import { unitIdentity } from '../../../src/watch/progress.js';
 import {
   actionsOf,
@@ -156,6 +157,94 @@ describe('max_jobs', () => {
   });
 });
 
+describe('looks', () => {
+  const ready = watchWith().ready;
+  const judged = (world: World, path: string): World =>
+    world.evidence.set(path, {
+      identity: identityKey(
+        unitIdentity({ file: world.files.find((f) => f.path === path)!, list: 0, index: 0 }),
+      ),
+      openUntil: null,
+    }) && world;
+
+  it('go on for the next files when those before have taken every place', () => {
+    const world = judged(worldOf({ maxJobs: 1, ready: { ...ready, closed: true } }, 'a', 'b'), 'b');
+    expect(actionsOf(world.plan())).toEqual(['submit b 0', 'probe closed a 0']);
+  });
+
+  it('are bounded; the rest waits for its turn', () => {
+    const names = Array.from({ length: 2001 }, (_, i) => `f${i}`);
+    const made = worldOf({ ready: { ...ready, closed: true } }, ...names).plan();
+    expect([made.actions.length, made.held]).toEqual([2000, 1]);
+  });
+
+  it('by a check command take a place of max_jobs each: it is a process', () => {
+    const made = worldOf({ maxJobs: 2, ready: { ...ready, check: ['true'] } }, 'a', 'b', 'c').plan();
+    expect(actionsOf(made)).toEqual(['probe check c 0', 'probe check b 0']);
+    expect(made.held).toBe(1);
+  });
+
+  it('are not even considered while no job could be submitted', () => {
+    const world = worldOf({ maxJobs: 1, ready: { ...ready, closed: true, stable: 5 } }, 'a');
+    const evidence = (): never => {
+      throw new Error('nobody should ask');
+    };
+    const made = plan(world.watch, { ...world.input(), inFlightCount: 1, evidence });
+    expect([made.actions, made.held, made.waiting]).toEqual([[], 1, []]);
+  });
+});
+
+describe('what waits', () => {
+  const waiting = (over: Partial<WatchDefinition>, ...files: string[]) =>
+    worldOf(over, ...files)
+      .plan()
+      .waiting.map(({ file, rule, detail }) => [file.path, rule, detail]);
+
+  it('says which of the first are left alone, and what is beyond the last', () => {
+    expect(waiting({ skip: 2 }, 'a', 'b', 'c')).toEqual([
+      ['c', 'skip', 'index 0: the first 2 are left alone'],
+      ['b', 'skip', 'index 1: the first 2 are left alone'],
+    ]);
+    expect(waiting({ maxIndex: 0 }, 'a', 'b')).toEqual([['a', 'max_index', 'index 1 is beyond 0']]);
+  });
+
+  it('has no time where only something else than time can change it', () => {
+    const [beyond] = worldOf({ maxIndex: 0 }, 'a', 'b').plan().waiting;
+    expect(beyond).not.toHaveProperty('until');
+  });
+
+  it('is left alone for a moment after its marker vanished: it may be about to be deleted', () => {
+    const watch = watchWith();
+    const world = new World(watch, [fileOf(watch, 'a', { quietUntil: NOW + 1 })]);
+    expect(world.plan()).toMatchObject({
+      actions: [],
+      waiting: [{ rule: 'marker', detail: 'its marker was just removed', until: NOW + 1 }],
+      wakeAt: NOW + 1,
+    });
+    world.now = NOW + 1;
+    expect(actionsOf(world.plan())).toEqual(['submit a 0']);
+  });
+
+  it('counts as failed before its next attempt, and as waiting otherwise', () => {
+    const failedAt = (seconds: number) => ({
+      ...record('failed'),
+      failedAttempts: 1,
+      failedAt: NOW - seconds * 1000,
+    });
+    const world = worldOf({ maxIndex: 2 }, 'a', 'b', 'c', 'd')
+      .set('d', 0, failedAt(10))
+      .set('c', 0, failedAt(25))
+      .set('b', 0, failedAt(5));
+    const made = world.plan();
+    expect(made.counts).toMatchObject({ waiting: 1, failed: 3, nextRetry: NOW + 5000 });
+    expect(made.waiting[0]).toMatchObject({ rule: 'retry', detail: 'failed, attempt 2 follows' });
+  });
+});
+
+it('the counts of no files are those of nothing', () => {
+  expect(worldOf({}).plan().counts).toEqual(noCounts);
+});
+
 describe('live arrivals', () => {
   const watch = watchWith({ maxJobs: 10 });
   const backlog = Array.from({ length: 30 }, (_, i) => fileOf(watch, `z${i}`, { backlog: true }));
@@ -173,6 +262,19 @@ describe('live arrivals', () => {
     world.backlogInFlight = first;
     world.files = inOrder(watch, [...backlog, fileOf(watch, 'a')]);
     expect(actionsOf(world.plan())).toEqual(['submit a 0']);
+  });
+
+  it('keep their part of the places when the backlog could take it', () => {
+    const world = new World(watch, inOrder(watch, backlog));
+    world.inFlightCount = 9;
+    world.backlogInFlight = 9;
+    expect(actionsOf(world.plan())).toEqual([]);
+  });
+
+  it('take nothing from the part of the backlog', () => {
+    const live = Array.from({ length: 5 }, (_, i) => fileOf(watch, `a${i}`));
+    const made = submitsOf(new World(watch, inOrder(watch, [...backlog, ...live])).plan());
+    expect(made.filter(({ unit }) => unit.file.backlog)).toHaveLength(5);
   });
 
   it('keep the index of the whole order', () => {
@@ -237,6 +339,62 @@ describe('filesets', () => {
     expect(made).toMatchObject([
       { unit: { file: { path: 'a.foo' } }, spec: { args: ['cat', 'a.foo', 'a.bar'] } },
     ]);
+  });
+
+  it('are remembered as finished only where no other member can change that', () => {
+    const memos = (more: Partial<WatchDefinition>) =>
+      worldOf({ ...over, ...more }, 'a.foo', 'a.bar')
+        .mark('a.foo', 0, 'done')
+        .mark('a.bar', 0, 'done')
+        .plan()
+        .finished.map(({ file }) => file.path);
+    expect(memos({})).toEqual(['a.foo']);
+    expect(memos({ updated: true })).toEqual([]);
+    expect(memos({ steps: [lists(spec(), spec())] })).toEqual(['a.foo']);
+  });
+
+  it('keep the file that stands for them when they ran before all were there', () => {
+    const partial = { ...over, leastLists: 1 };
+    expect(actionsOf(worldOf(partial, 'a.foo', 'a.bar').plan())).toEqual(['submit a.foo 0']);
+    expect(actionsOf(worldOf(partial, 'a.foo', 'a.bar').mark('a.bar', 0, 'done').plan())).toEqual([]);
+    expect(actionsOf(worldOf(partial, 'a.foo', 'a.bar').fly('a.bar').plan())).toEqual([]);
+    const two = { ...partial, steps: [single(), single()] };
+    const world = worldOf(two, 'a.foo', 'a.bar').mark('a.bar', 0, 'done');
+    world.mark('a.bar', 1, 'done');
+    expect(actionsOf(world.plan())).toEqual([]);
+    expect(actionsOf(worldOf(two, 'a.foo', 'a.bar').mark('a.bar', 1, 'done').plan())).toEqual([
+      'submit a.bar 0',
+    ]);
+  });
+
+  it('with a spec for each list keep it, whichever members have run', () => {
+    const partial = { ...over, leastLists: 1 };
+    const own = { ...partial, steps: [lists(spec('foo'), spec('bar'))] };
+    const names = ['a.1.foo', 'a.2.foo', 'a.1.bar', 'a.2.bar', 'b.foo'];
+    const all = ['b.foo', 'a.2.foo', 'a.2.bar', 'a.1.bar', 'a.1.foo'].map((name) => `submit ${name} 0`);
+    expect(actionsOf(worldOf(own, ...names).plan())).toEqual(all);
+    for (const done of names) {
+      const world = worldOf(own, ...names).mark(done, 0, 'done');
+      expect(actionsOf(world.plan()).toSorted()).toEqual(
+        all.filter((action) => !action.includes(done)).toSorted(),
+      );
+    }
+    // the first list comes late
+    const late = worldOf(own, 'a.foo', 'a.1.bar', 'a.2.bar')
+      .mark('a.1.bar', 0, 'done')
+      .mark('a.2.bar', 0, 'done');
+    expect(actionsOf(late.plan())).toEqual(['submit a.foo 0']);
+    expect(actionsOf(late.mark('a.foo', 0, 'done').plan())).toEqual([]);
+  });
+
+  it('keep the file that stands for them though another member has had a job of its own', () => {
+    const steps = [single(), lists(spec('foo'), spec('bar'))];
+    const world = worldOf({ ...over, leastLists: 1, steps }, 'a.foo', 'a.bar', 'b.foo');
+    world.mark('a.foo', 0, 'done').mark('a.foo', 1, 'done').mark('a.bar', 1, 'done').mark('b.foo', 0, 'done');
+    expect(actionsOf(world.plan())).toEqual([]);
+    const flying = worldOf({ ...over, leastLists: 1, steps }, 'a.foo', 'a.bar', 'b.foo');
+    flying.mark('a.foo', 0, 'done').mark('b.foo', 0, 'done').fly('a.bar', 1);
+    expect(actionsOf(flying.plan())).toEqual(['submit a.foo 1']);
   });
 
   it('that wait say which list is missing', () => {

@@ -120,6 +120,12 @@ describe('updated', () => {
     expect(progress({ updated: true }, known('2.5'), now)).toMatchObject({ reason: 'updated' });
   });
 
+  it('is not so for a file that has no result yet: it is new', () => {
+    expect(progress({ updated: true }, { ...record('mtime'), mtime: '2.5' }, now)).toMatchObject({
+      reason: 'new',
+    });
+  });
+
   it('is not so where nothing says what the mtime was: an upgrade reprocesses nothing', () => {
     expect(progress({ updated: true }, record('done'), now)).toMatchObject({ kind: 'processed' });
   });
@@ -239,6 +245,24 @@ describe('nextStep', () => {
       kind: 'beyond',
       rule: 'max_index',
     });
+  });
+
+  it('remembers how it ended though a later entry is empty', () => {
+    expect(next({ steps: [single(), nothing] }, 1, { 0: done })).toEqual({ kind: 'finished', how: 'done' });
+    expect(next({ steps: [nothing] }, 0)).toEqual({ kind: 'finished', how: 'nothing' });
+  });
+
+  it('asks for no more records than can count: each may have to be read', () => {
+    const asked = (over: Partial<WatchDefinition>, index: number): number[] => {
+      const watch = watchWith({ steps: [single(), single(), single()], ...over });
+      const steps: number[] = [];
+      nextStep(watch, unitOf(fileOf(watch, 'x'), index), (step) => (steps.push(step), done), NOW);
+      return steps;
+    };
+    expect(asked({}, 2)).toEqual([0, 1, 2]);
+    expect(asked({ runAll: false }, 2)).toEqual([2]);
+    expect(asked({ runAll: false, updated: true }, 2)).toEqual([0, 2]);
+    expect(asked({ runAll: false, updated: true }, 0)).toEqual([0]);
   });
 
   it('leaves the skipped alone', () => {

@@ -95,6 +95,29 @@ it('all evidence must hold, the cheapest is asked for first', () => {
   expect(judge(all, { sentinelAt: null, openUntil: null, checkAt: null }, quiet)).toEqual({ kind: 'ready' });
 });
 
+it('says what it waits for', () => {
+  const detail = (...args: Parameters<typeof judge>) => {
+    const verdict = judge(...args);
+    return verdict.kind === 'waiting' ? verdict.detail : verdict.kind;
+  };
+  expect(detail({ stable: 5 })).toBe('must stay unchanged for 5 s');
+  expect(detail({ sentinel: '%f.ok' }, { sentinelAt: NOW + 1 })).toBe('waits for %f.ok');
+  expect(detail({ closed: true }, { openUntil: NOW + 1 })).toBe('a process has it open for writing');
+  expect(detail({ closed: true }, { openUntil: NOW + 1, sealed: false })).toContain('a process');
+  expect(detail({ closed: true }, { openUntil: NOW + 1, sealed: true })).toBe(
+    'nobody may read it yet (its mode is 000)',
+  );
+  expect(detail({ check: ['x'] }, { checkAt: 'running' })).toBe('the check command is running');
+  expect(detail({ check: ['x'] }, { checkAt: NOW + 1 })).toBe('the check command failed and is tried again');
+});
+
+it('looks no sooner at a file because it was written to since: it is open', () => {
+  expect(judge({ closed: true }, { identity: 'another', openUntil: NOW + 5 })).toMatchObject({
+    kind: 'waiting',
+    until: NOW + 5,
+  });
+});
+
 it('probeDelay grows and is capped', () => {
   expect([0, 1, 2, 50, 1e9].map((tries) => probeDelay(tries, 1000))).toEqual([10, 20, 40, 1000, 1000]);
 });

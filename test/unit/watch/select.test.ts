@@ -59,6 +59,22 @@ describe('globs', () => {
   });
 });
 
+it('says by which rule of several a name was left out', () => {
+  const detail = (over: Partial<WatchDefinition>, path: string) => select(over, path).rejectedBy?.detail;
+  const lists = [
+    { glob: '*.nc', pattern: '^a' },
+    { glob: '*.foo', pattern: undefined },
+  ];
+  expect(detail({ lists }, 'x')).toBe('matches none of *.nc & ^a, *.foo');
+  expect(detail({ exclude: ['*.a', '*.b'] }, 'x.b')).toBe('matches *.b');
+  expect(detail({}, '.x')).toBe('hidden files are never data');
+});
+
+it('a glob matches the name that it is, also where its characters mean something', () => {
+  expect(matches('a[1].nc', 'a[1].nc')).toBe(true);
+  expect(matches('a[1].nc', 'a1.nc')).toBe(true);
+});
+
 describe('exclude', () => {
   it('keeps names out, whatever list they match', () => {
     const over = { exclude: ['*.tmp', '*.filepart'] };
@@ -125,7 +141,7 @@ describe('pattern', () => {
 
   it('leaves out captures that took no part, and keeps empty ones', () => {
     const lists = patterns('^(?<a>x)?(?<b>y*)');
-    expect(select({ lists }, 'z').captures).toEqual({ b: '' });
+    expect(select({ lists }, 'z').captures).toStrictEqual({ b: '' });
   });
 
   it('keeps the captures of each list for itself', () => {
@@ -139,6 +155,17 @@ describe('pattern', () => {
     const lists = patterns('^(?<constructor>a)');
     expect(Object.hasOwn(select({ lists }, 'ab').captures, 'constructor')).toBe(true);
     expect(Object.hasOwn(select({ lists: patterns('^a') }, 'ab').captures, 'constructor')).toBe(false);
+  });
+
+  it('is of the name, and of the path when it has a slash and folders count', () => {
+    const lists = patterns('^a.$', '^sub/a');
+    expect(select({ recursive: true, lists }, 'sub/ab').lists).toEqual([0, 1]);
+    expect(select({ recursive: true, lists }, 'deep/sub/ab').lists).toEqual([0]);
+    expect(select({ recursive: false, lists: patterns('^a/?b') }, 'ab').lists).toEqual([0]);
+  });
+
+  it('counts characters, not halves of them', () => {
+    expect(select({ lists: patterns('^.$') }, '😀').lists).toEqual([0]);
   });
 
   it('takes names of invalid UTF-8 and newlines as data', () => {

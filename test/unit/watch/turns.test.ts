@@ -80,7 +80,7 @@ describe('Turns', () => {
     await clock.advance(4997);
     expect(begun).toHaveLength(1);
     await clock.advance(1);
-    expect(begun).toEqual([2, 5000]);
+    expect(begun).toEqual([0, 5000]);
     await end();
     expect(clock.pending).toEqual([]);
   });

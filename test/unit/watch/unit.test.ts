@@ -69,6 +69,20 @@ describe('the index', () => {
     expect(findUnits(watch, inOrder(watch, [file('c', 50)]), NOW).changesAt).toBe(NOW + 50_000);
   });
 
+  it('says what is too young and what too old', () => {
+    const watch = watchWith({ minAge: 10, maxAge: 100 });
+    const file = (path: string, age: number) => fileOf(watch, path, { times: { mtime: NOW - age * 1000 } });
+    expect(findUnits(watch, [file('a', 5), file('b', 500)], NOW).waiting.map(({ detail }) => detail)).toEqual(
+      ['younger than 10 s', 'mtime is older than 100 s'],
+    );
+  });
+
+  it('leaves out what is too old also without min_age', () => {
+    const watch = watchWith({ maxAge: 100 });
+    const old = fileOf(watch, 'a', { times: { mtime: NOW - 101_000 } });
+    expect(findUnits(watch, [old], NOW)).toMatchObject({ units: [], waiting: [{ rule: 'max_age' }] });
+  });
+
   it('counts files that a memo says need nothing more', () => {
     const watch = watchWith();
     const memo = { finished: { last: 0, how: 'failed' } } as const;
@@ -113,6 +127,17 @@ describe('filesets', () => {
     expect(findUnits(watch, filesOf(watch, 'a.foo'), NOW).waiting).toMatchObject([{ rule: 'fileset' }]);
   });
 
+  it('say which lists they lack, and which names cannot be joined', () => {
+    const watch = watchWith({ ...over, fileset: 2, lists: globs('*.foo', '*.bar', '*.baz') });
+    expect(findUnits(watch, filesOf(watch, 'a.1.foo', 'foo.'), NOW).waiting).toMatchObject([
+      { detail: 'set "a.1" is missing *.bar, *.baz', missing: ['*.bar', '*.baz'] },
+    ]);
+    const three = watchWith({ ...over, fileset: 3 });
+    expect(findUnits(three, filesOf(three, 'a.foo'), NOW).waiting).toMatchObject([
+      { detail: 'its name has too few parts to join a set' },
+    ]);
+  });
+
   it('are judged by the age of every member', () => {
     const watch = watchWith({ ...over, minAge: 10 });
     const young = fileOf(watch, 'a.bar', { times: { mtime: NOW - 1000 } });
@@ -130,6 +155,20 @@ describe('filesets', () => {
       'a.1.foo 0 1',
     ]);
     expect(found({ ...over, steps: [single()] }, 'a.foo', 'a.bar')).toEqual(['a.foo 0 0']);
+  });
+
+  it('with a spec for each list and without the first list give each file of the others the spec of its list', () => {
+    const three = { ...over, lists: globs('*.foo', '*.bar', '*.baz'), leastLists: 1 };
+    const steps = [lists(spec('foo'), spec('bar'), spec('baz'))];
+    expect(found({ ...three, steps }, 'a.1.bar', 'a.2.bar', 'a.1.baz', 'a.2.baz')).toEqual([
+      'a.2.bar 1 0',
+      'a.1.bar 1 0',
+      'a.2.baz 2 0',
+      'a.1.baz 2 0',
+    ]);
+    expect(found({ ...three, steps }, 'a.1.baz', 'a.2.baz')).toEqual(['a.2.baz 2 0', 'a.1.baz 2 0']);
+    // one spec is for the set
+    expect(found({ ...three, steps: [single()] }, 'a.1.bar', 'a.2.bar')).toEqual(['a.2.bar 1 0']);
   });
 });
 
@@ -175,6 +214,16 @@ describe('workOf', () => {
     expect(work('a.foo', 3)).toMatchObject({ kind: 'job' });
     expect(work('a.bar', 3)).toEqual({ kind: 'mark' });
     expect(work('a.baz', 3)).toEqual({ kind: 'mark' });
+  });
+
+  it('in a set, a shorter list of specs has none for the members of further lists', () => {
+    const steps = [lists(spec('foo'), spec('bar')), lists(spec('only'))];
+    const sets = watchWith({ lists: globs('*.foo', '*.bar'), split: '.', fileset: 1, steps });
+    const [foo, bar] = unitsOf(sets, 'a.foo', 'a.bar');
+    expect([workOf(sets, foo!, 1), workOf(sets, bar!, 1)]).toEqual([
+      { kind: 'job', spec: spec('only') },
+      { kind: 'nothing' },
+    ]);
   });
 
   it('in a set, a single spec runs once, for the file that stands for it', () => {

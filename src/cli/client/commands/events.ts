@@ -10,6 +10,7 @@ import { stateOf } from '../stat-view.js';
 export async function eventsCommand(call: Call): Promise<number> {
   const client = await call.connect();
   for await (const job of client.events(filterOf(call.words))) {
+    if (job.left === true) continue;
     call.context.out(call.json ? `${JSON.stringify(withoutSecrets(job))}\n` : line(job));
   }
   return clientExit.ok;

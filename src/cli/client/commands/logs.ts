@@ -1,9 +1,11 @@
 import { UserError } from '../../../lib/errors.js';
 import { printable } from '../../../lib/text.js';
-import { isFinished, type Job } from '../../../protocol/job.js';
+import type { Job } from '../../../protocol/job.js';
+import { isFinished } from '../../../protocol/states.js';
 import type { Client } from '../../../client/api.js';
 import { clientExit, type Call } from '../context.js';
 import { FileTail } from '../file-tail.js';
+import { RemoteTail } from '../remote-tail.js';
 
 const READ_EVERY = 200;
 const streams = ['stdout', 'stderr'] as const;
@@ -37,9 +39,11 @@ async function follow(first: Job, client: Client, call: Call): Promise<void> {
   }
 }
 
-/** Prints each byte of a job's streams once: from its files where they can be read, else from its record. */
+/** Prints each byte of a job's streams once: from its files where they can be read, else from the agent, or its record. */
 class Printer {
   readonly #tails = new Map<string, FileTail>();
+  readonly #remote = new Map<string, RemoteTail>();
+  readonly #isReadable = new Set<string>();
 
   constructor(
     private readonly client: Client,
@@ -48,17 +52,29 @@ class Printer {
 
   /** What is new in the files. */
   async read(job: Job): Promise<void> {
-    for (const stream of streams) await this.#readFile(job, stream);
+    for (const stream of streams) await this.#read(job, stream);
   }
 
   /** The rest, and where it is when it cannot be read from here. */
   async finish(job: Job): Promise<void> {
     for (const stream of streams) {
-      if (await this.#readFile(job, stream)) continue;
+      if ((await this.#read(job, stream)) || this.#remote.has(stream)) continue;
       const data = job[`${stream}_data`];
       if (data !== undefined) this.#print(stream, Buffer.from(data, 'base64'));
       else this.#note(job, stream);
     }
+  }
+
+  async #read(job: Job, stream: 'stdout' | 'stderr'): Promise<boolean> {
+    if (!this.#remote.has(stream) && (await this.#readFile(job, stream))) {
+      this.#isReadable.add(stream);
+      return true;
+    }
+    if (this.#isReadable.has(stream) || job[stream] !== undefined) return false;
+    const tail = this.#remote.get(stream) ?? new RemoteTail(this.client, job.id, stream);
+    const isTold = await tail.read((bytes) => this.#print(stream, bytes));
+    if (isTold) this.#remote.set(stream, tail);
+    return isTold;
   }
 
   async #readFile(job: Job, stream: 'stdout' | 'stderr'): Promise<boolean> {

@@ -1,7 +1,8 @@
 import { suggest } from '../../../config/nearest.js';
 import { UserError } from '../../../lib/errors.js';
-import { isFinished, type Job } from '../../../protocol/job.js';
-import type { Client } from '../../../client/api.js';
+import type { Job } from '../../../protocol/job.js';
+import { isFinished } from '../../../protocol/states.js';
+import type { Client, JobCount } from '../../../client/api.js';
 import { clientExit, type Call } from '../context.js';
 import { filterOf, isAssignment } from '../job-words.js';
 import { formatJson } from '../json.js';
@@ -46,22 +47,30 @@ function elementOf(word: string): Element {
   throw new UserError(`${word}: no such part of the status; ${suggest(word, elementNames) ?? ''}`);
 }
 
-/** Everything that is shown, in two requests. */
-export async function gather(client: Client, view: StatView): Promise<Stat> {
-  const [nodes, pools, jobs] = await Promise.all([client.nodes(), client.pools(), client.list(view.filter)]);
-  return statFrom(nodes, pools, jobs, view);
+/** Everything that is shown: what there is, and of the jobs how many, and those to show. */
+async function gather(client: Client, view: StatView): Promise<Stat> {
+  const options = { newest: view.limit, active: view.chosen.has('active') };
+  const [nodes, pools, { counts, jobs }] = await Promise.all([
+    client.nodes(),
+    client.pools(),
+    client.summary(view.filter, options),
+  ]);
+  return statFrom(nodes, pools, jobs, view, counts);
 }
 
+/** @param counts of all jobs, where `jobs` are only some of them */
 export function statFrom(
   nodes: Awaited<ReturnType<Client['nodes']>>,
   pools: Awaited<ReturnType<Client['pools']>>,
   jobs: readonly Job[],
   { filter, chosen, limit }: StatView,
+  counts?: readonly JobCount[],
 ): Stat {
   return statOf({
     nodes,
     pools,
     jobs: chosen.has('active') ? jobs.filter((job) => job.active || !isFinished(job.state)) : jobs,
+    counts,
     limit,
     isTree: chosen.has('tree'),
     isFiltered: Object.keys(filter).length > 0,

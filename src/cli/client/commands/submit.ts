@@ -3,8 +3,10 @@ import { submitEnvironment } from '../environment.js';
 import { formatJson, presentable } from '../json.js';
 import { isAssignment, jobAttributes } from '../job-words.js';
 import type { Call } from '../context.js';
+import type { Client } from '../../../client/api.js';
 import { UserError } from '../../../lib/errors.js';
-import { randomUUID } from 'node:crypto';
+import { printable } from '../../../lib/text.js';
+import { v7 as timeOrderedId } from 'uuid';
 import { refused } from './refused.js';
 
 /** `sub [key=value...] <pool[@node]> <executable> [args...]` */
@@ -15,12 +17,33 @@ export async function submitCommand(call: Call): Promise<number> {
   const context = isChange ? {} : environmentOf(call, env, isOurs);
   const spec: Record<string, unknown> = { ...context, ...attributes };
   const isOne = isSingle(spec['node']);
-  if (isOne) spec['id'] ??= randomUUID();
-  if (isOurs && isOne && !isChange) spec['key'] = randomUUID();
+  if (isOne) spec['id'] ??= timeOrderedId();
+  if (isOurs && isOne && !isChange) spec['key'] = timeOrderedId();
   const answer = await client.request('submit', spec);
   call.context.out(formatJson(presentable(answer)));
+  if (isOurs) await warnOfPools(answer, client, call);
   return refused(answer, call, 'was not accepted; is its pool given and known?');
 }
+
+/** A job for a pool that is not there is taken all the same, and waits for it: that looks like nothing at all. */
+async function warnOfPools(answer: unknown, client: Client, call: Call): Promise<void> {
+  const jobs = Object.values(isMap(answer) ? answer : {}).filter(isMap);
+  const wanted = new Set(jobs.filter(({ state }) => state === 'new').map(({ pool }) => pool));
+  if (wanted.size === 0) return;
+  const known = Object.keys(await client.pools());
+  const missing = [...wanted].filter(
+    (pool): pool is string => typeof pool === 'string' && !known.includes(pool),
+  );
+  if (missing.length > 0)
+    call.context.err(
+      `meeseeks-client: the agent has no pool ${names(missing)}: the job waits until it has; there is ${names(known.toSorted()) || 'none'}\n`,
+    );
+}
+
+const names = (pools: readonly string[]): string => pools.map(printable).join(', ');
+
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null;
 
 interface Submitted {
   readonly attributes: Record<string, unknown>;

@@ -1,3 +1,4 @@
+import type { Change } from '../../../client/api.js';
 import type { Job } from '../../../protocol/job.js';
 import { clientExit, type Call } from '../context.js';
 import { renderStat } from '../stat-view.js';
@@ -50,6 +51,8 @@ export async function topCommand(call: Call): Promise<number> {
   }
 }
 
-async function keepUpToDate(events: AsyncIterable<Job>, jobs: Map<string, Job>): Promise<void> {
-  for await (const job of events) jobs.set(job.id, job);
+async function keepUpToDate(events: AsyncIterable<Change>, jobs: Map<string, Job>): Promise<void> {
+  for await (const job of events)
+    if (job.left === true) jobs.delete(job.id);
+    else jobs.set(job.id, job);
 }
