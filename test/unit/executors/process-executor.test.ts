@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { streamFile } from '../../../src/executors/executor.js';
 import type { Run, RunEnd } from '../../../src/executors/executor.js';
 import { findPrograms } from '../../../src/executors/process/guardian.js';
 import { processStat } from '../../../src/executors/process/proc.js';
@@ -285,9 +286,12 @@ it('kills many runs at once, right after their start', async () => {
 it('says nothing more after it was stopped, and leaves the processes alone', async () => {
   const executor = open();
   let ended = false;
-  const end = run(executor, 'a', 'sleep', '60');
+  const end = run(executor, 'a', 'sh', '-c', 'echo up; exec sleep 60');
   void end.then(() => (ended = true));
   const pid = await end.pid;
+  // `started` comes before the claim: an agent that takes over in between rightly finds a run that never began
+  const output = streamFile(join(directory, 'a'), 'stdout');
+  await eventually(() => existsSync(output) && readFileSync(output, 'utf8') === 'up\n');
   executor.stop();
   expect(processStat(pid)).toBeDefined();
   const next = open();
