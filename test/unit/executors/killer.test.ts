@@ -85,6 +85,7 @@ it('sends SIGTERM to the group of a leader that was not in it a moment ago', asy
   const pid = child.pid!;
   await eventually(() => recentProcesses().some((one) => one.pid === pid));
   const moment = vi.spyOn(performance, 'now').mockReturnValue(performance.now());
+  recentProcesses(); // from here on it is that of this moment
   const said = new Promise<Buffer>((done) => child.stdout.once('data', done));
   child.stdin.end('\n');
   const sleeper = Number(await said);

@@ -1,4 +1,12 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -281,6 +289,31 @@ it('kills many runs at once, right after their start', async () => {
   const ends = names.map((name) => run(executor, name, 'sleep', '60'));
   for (const name of names) executor.kill(join(directory, name), 5000);
   for (const end of await Promise.all(ends)) expect(end).toMatchObject({ kind: 'signal', signal: 15 });
+});
+
+it('waits for a run that is stopped and goes on', async () => {
+  const executor = open();
+  const end = run(executor, 'a', 'sh', '-c', 'kill -STOP $$; exit 200');
+  const pid = await end.pid;
+  const state = (): string => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]![0]!;
+  await eventually(() => state() === 'T');
+  process.kill(pid, 'SIGCONT');
+  expect(await end).toMatchObject({ kind: 'exit', code: 200 });
+});
+
+it('starts what execvp(3) starts: a script without an interpreter, a name with =, the second of a name in PATH', async () => {
+  const executor = open();
+  const [plain, equal] = [join(directory, 'plain'), join(directory, 'a=b')];
+  writeFileSync(plain, 'set -- *; test -z "$BASH_VERSION" && echo "$0 $1"\n', { mode: 0o755 });
+  writeFileSync(equal, '#!/bin/sh\ntr "\\0" "\\n" </proc/$$/environ | grep odd\n', { mode: 0o755 });
+  await run(executor, 'p', plain);
+  expect(readFileSync(join(directory, 'p.stdout'), 'utf8')).toBe(`${plain} bin\n`);
+  await runWith(new Map([['odd.name', '1']]), executor, 'e', equal);
+  expect(readFileSync(join(directory, 'e.stdout'), 'utf8')).toBe('odd.name=1\n');
+  const first = join(directory, 'first');
+  mkdirSync(join(first, 'plain'), { recursive: true });
+  await runWith(new Map([['PATH', `${first}:/nowhere:${directory}:/bin`]]), executor, 's', 'plain');
+  expect(readFileSync(join(directory, 's.stdout'), 'utf8')).toBe(`${plain} bin\n`);
 });
 
 it('says nothing more after it was stopped, and leaves the processes alone', async () => {
