@@ -6,5 +6,7 @@ export default defineConfig({
     include: ['test/unit/watch/*.test.ts', 'test/unit/agent/*.test.ts', 'test/property/watch.test.ts'],
     exclude: ['test/unit/**/{engine,store,ledger,marker-store,observer,open-files}.test.ts'],
     setupFiles: ['test/support/fixed-seed.ts'],
+    // a busy machine is no failure; Stryker itself ends what does not end
+    testTimeout: 60_000,
   },
 });

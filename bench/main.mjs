@@ -108,6 +108,7 @@ async function measure(name, { quick, rounds }, { rows, failures }) {
     });
   } catch (error) {
     failures.push({ benchmark: name, error: error.message });
+    cleanUp(); // what it has started would keep this from ending
     console.error(`${name} failed: ${error.stack}`);
   }
 }
