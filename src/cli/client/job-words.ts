@@ -1,5 +1,6 @@
 import { suggest } from '../../config/nearest.js';
 import { UserError } from '../../lib/errors.js';
+import { isJobState, jobStates } from '../../protocol/states.js';
 
 type Kind = 'text' | 'list' | 'number' | 'flag' | 'node' | 'state';
 
@@ -66,12 +67,19 @@ export function filterOf(words: readonly string[]): Record<string, unknown> {
   const ids = words.filter((word) => !isAssignment(word));
   const attributes = words.filter(isAssignment).map((word): [string, unknown] => {
     const [key, json, text] = split(word);
+    if (key === 'state' && !json) mustBeState(text);
     return [
       key === 'tags' ? 'tag' : key,
       json ? parseJson(word, text) : typed(key, text, selectable[key] ?? 'text'),
     ];
   });
   return { ...(ids.length === 0 ? {} : { ids }), ...Object.fromEntries(attributes) };
+}
+
+/** A misspelt state would select nothing, without a word. */
+function mustBeState(text: string): void {
+  if (text.endsWith('*') || isJobState(text)) return;
+  throw new UserError(`state=${text}: no such state; ${suggest(text, jobStates) ?? ''}`);
 }
 
 function split(word: string): [key: string, json: boolean, text: string] {

@@ -99,6 +99,12 @@ describe('words of jobs', () => {
     });
   });
 
+  it('select by states that there are', () => {
+    expect(filterOf(['state=fail*'])).toEqual({ state: 'fail*' });
+    expect(() => filterOf(['state=faild'])).toThrow('state=faild: no such state; did you mean "failed"?');
+    expect(() => filterOf(['state=new,running'])).toThrow('no such state');
+  });
+
   it('name a pool and nodes', () => {
     expect(splitPool('q1')).toEqual({ pool: 'q1' });
     expect(splitPool('q1@n1')).toEqual({ pool: 'q1', node: 'n1' });
