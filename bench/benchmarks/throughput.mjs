@@ -14,10 +14,10 @@ const MARK = ': > "${1%/*}/._w_0_${1##*/}.done"';
 const peers = {
   'find | xargs -P4': `find "$1/in" -name '*.txt' -print0 | xargs -0 -n1 -P${SLOTS} sh -c '${MARK}' sh`,
   'GNU parallel': `find "$1/in" -name '*.txt' -print0 | parallel -0 -q -j${SLOTS} -n1 sh -c '${MARK}' sh`,
-  // a server of its own; each of its slots ends with one of the last jobs
+  // a server of its own; others may end after the last job
   'task-spooler': `export TS_SOCKET="$1/tsp"; tsp -S ${SLOTS}
-    for f in "$1"/in/*.txt; do tsp -n sh -c '${MARK}' sh "$f"; done | tail -n ${SLOTS} >"$1/last"
-    while read -r id; do tsp -w "$id"; done <"$1/last"; tsp -K`,
+    for f in "$1"/in/*.txt; do tsp -n sh -c '${MARK}' sh "$f"; done >"$1/ids"
+    tsp -w; while tsp | grep -qE '^[0-9]+ +(running|queued)'; do sleep 0.01; done; tsp -K`,
 };
 const needs = { 'GNU parallel': 'parallel', 'task-spooler': 'tsp' };
 const jobs = [{ pool: 'p', args: ['/bin/sh', '-c', ':', 'sh', '%(file)s'] }];

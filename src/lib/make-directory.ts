@@ -1,28 +1,36 @@
-import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { hasCode } from './errors.js';
+import { realFileSystem, type FileSystem } from './file-system.js';
+import { bytesToBuffer, textToBytes } from './text.js';
 
 /**
  * `mkdir -p`. Not Node's recursive mkdirSync: where a directory cannot be made although its parent exists (below
  * /proc, say) that one tries for ever.
+ * @param path text, see text.ts
  * @throws the system error
  */
-export function makeDirectory(path: string, mode: number): void {
+export function makeDirectory(
+  path: string,
+  mode: number,
+  fs: Pick<FileSystem, 'mkdirSync' | 'statSync'> = realFileSystem,
+): void {
+  const bytes = bytesToBuffer(textToBytes(path));
   try {
-    mkdirSync(path, { mode });
+    fs.mkdirSync(bytes, { mode });
   } catch (error) {
-    if (hasCode(error, 'ENOENT') && dirname(path) !== path && !isDirectory(dirname(path))) {
-      makeDirectory(dirname(path), mode);
-      mkdirSync(path, { mode });
-    } else if (!hasCode(error, 'EEXIST') || !isDirectory(path)) {
+    const above = dirname(path);
+    if (hasCode(error, 'ENOENT') && above !== path && !isDirectory(above, fs)) {
+      makeDirectory(above, mode, fs);
+      fs.mkdirSync(bytes, { mode });
+    } else if (!hasCode(error, 'EEXIST') || !isDirectory(path, fs)) {
       throw error;
     }
   }
 }
 
-function isDirectory(path: string): boolean {
+function isDirectory(path: string, fs: Pick<FileSystem, 'statSync'>): boolean {
   try {
-    return statSync(path).isDirectory();
+    return fs.statSync(bytesToBuffer(textToBytes(path))).isDirectory();
   } catch {
     return false;
   }

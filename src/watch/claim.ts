@@ -6,6 +6,7 @@ import { describeError, hasCode } from '../lib/errors.js';
 import { lockDirectory, tryLock } from '../lib/file-lock.js';
 import { realFileSystem, type FileSystem } from '../lib/file-system.js';
 import type { Log } from '../lib/log.js';
+import { makeDirectory } from '../lib/make-directory.js';
 import { bytesToBuffer, printable, textToBytes } from '../lib/text.js';
 import { digest } from './identity.js';
 import { thisHost, type LeaseHost } from './lease-host.js';
@@ -188,7 +189,7 @@ export class Claim {
 
   #makeDirectory(fs: FileSystem): void {
     try {
-      fs.mkdirSync(bytesToBuffer(textToBytes(this.#directory)), { recursive: true });
+      makeDirectory(this.#directory, 0o777, fs);
     } catch {
       // taking the lease says what is wrong
     }

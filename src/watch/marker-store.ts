@@ -1,6 +1,7 @@
 import { flushDirectory, syncDirectory, writeFileAtomic, type Staged } from '../lib/atomic-write.js';
 import { hasCode } from '../lib/errors.js';
 import { realFileSystem, type FileSystem } from '../lib/file-system.js';
+import { makeDirectory } from '../lib/make-directory.js';
 import { bytesToBuffer, bytesToText, textToBytes } from '../lib/text.js';
 import type { FileStat, Identity } from './identity.js';
 import {
@@ -182,11 +183,8 @@ export class MarkerStore implements RecordStore {
   /** The markers of a result under their temporary names. */
   #stage({ result, mtime }: NewRecord): Staged[] {
     const folder = folderOf(result.ref.path);
-    if (!this.beside)
-      this.fs.mkdirSync(bytesToBuffer(textToBytes(this.#directory(folder))), {
-        recursive: true,
-        mode: 0o755, // whatever the umask: who may write here decides what counts as processed
-      });
+    // whatever the umask: who may write here decides what counts as processed
+    if (!this.beside) makeDirectory(this.#directory(folder), 0o755, this.fs);
     const stem = this.#ownStem(result.ref);
     const path = this.#pathOfStem(folder, stem, result.job.state as MarkerState);
     const marker: NewFile = { path, content: markerContent(result), mtime: markerTime(result) };

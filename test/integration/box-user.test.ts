@@ -135,3 +135,10 @@ describe.skipIf(why !== undefined)(
     });
   },
 );
+
+it('a box without a place for its state ends, also where mkdir -p of Node would try for ever', () => {
+  const args = [program, 'state_dir=/proc/meeseeks', 'listen.port=0'];
+  const refused = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 });
+  expect(refused.status).toBe(3);
+  expect(refused.stderr).toMatch(/^meeseeks-box: cannot make the state directory \/proc\/meeseeks: .*\n$/);
+});

@@ -86,6 +86,16 @@ describe('--once', () => {
     expect(result.stderr).not.toMatch(/ at .*\.js/);
   });
 
+  test('1: markers have no place, and the directory cannot be made although the one above is there', async ({
+    scene,
+  }) => {
+    scene.drop('a');
+    scene.watch({ state_path: '/proc/meeseeks' });
+    const result = await scene.run('--once', scene.config);
+    expect(result.code).toBe(1);
+    expect(result.stderr + result.stdout).toMatch(/cannot record results in \/proc\/meeseeks/);
+  });
+
   test('3: another watcher is at work', async ({ scene }) => {
     scene.watch();
     await scene.start();

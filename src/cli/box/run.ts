@@ -1,4 +1,4 @@
-import { accessSync, chownSync, constants, existsSync, mkdirSync } from 'node:fs';
+import { accessSync, chownSync, constants, existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AgentCore } from '../../agent/core.js';
@@ -6,6 +6,7 @@ import { AgentLockedError } from '../../agent/lock.js';
 import type { BoxConfig, BoxSource } from '../../config/box.js';
 import { describeError, hasCode, UserError } from '../../lib/errors.js';
 import type { Log } from '../../lib/log.js';
+import { makeDirectory } from '../../lib/make-directory.js';
 import { startServer, type Server } from '../../server/server.js';
 import { exitCodes, type Context } from '../context.js';
 import { exposures } from '../exposed-secrets.js';
@@ -124,8 +125,8 @@ async function start(
 function prepare(directory: string, config: BoxConfig): Identity | undefined {
   const identity = identityOf(config);
   try {
-    mkdirSync(dirname(directory), { recursive: true, mode: 0o755 });
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(directory), 0o755);
+    makeDirectory(directory, 0o700);
     if (identity) chownSync(directory, identity.uid, identity.gid);
   } catch (error) {
     throw new UserError(
