@@ -40,6 +40,27 @@ describe('joinFilesets on parts', () => {
     ]);
   });
 
+  it('keeps the key file of a set that ran incomplete when a member of an earlier list comes', () => {
+    const over = { lists: globs('*.foo', '*.bar', '*.baz'), fileset: 1, split: '.' };
+    const keys = (leastLists: number, ...ran: string[]): string[] => {
+      const watch = watchWith({ ...over, leastLists });
+      const files = filesOf(watch, 'a.1.foo', 'a.2.foo', 'a.bar', 'a.baz');
+      return joinFilesets(watch, files, (path) => ran.includes(path)).map((set) => set.keyFile.path);
+    };
+    const each = ['a.2.foo', 'a.1.foo'];
+    expect(keys(1)).toEqual(each);
+    expect(keys(1, 'a.bar')).toEqual(['a.bar']);
+    expect(keys(1, 'a.baz')).toEqual(['a.baz']);
+    // one of the first list has run already: there are sets of its own
+    expect(keys(1, 'a.bar', 'a.1.foo')).toEqual(each);
+    // incomplete sets never run here
+    expect(keys(3, 'a.bar')).toEqual(each);
+    const watch = watchWith({ ...over, leastLists: 1 });
+    expect(joinFilesets(watch, filesOf(watch, 'a.foo', 'a.bar'))).toMatchObject([
+      { keyFile: { path: 'a.foo' } },
+    ]);
+  });
+
   it('names the lists without a file', () => {
     const [set] = join(three, 'a.0.bar');
     expect(set).toMatchObject({ missing: [0, 2], keyFile: { path: 'a.0.bar' }, key: 'a.0' });

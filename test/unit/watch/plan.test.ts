@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { WatchDefinition } from '../../../src/config/schema.js';
 import { identityKey } from '../../../src/watch/identity.js';
-import { noCounts, plan } from '../../../src/watch/plan.js';
+import { hasRecordIn, noCounts, plan } from '../../../src/watch/plan.js';
 import { unitIdentity } from '../../../src/watch/progress.js';
 import {
   actionsOf,
@@ -50,6 +50,25 @@ describe('plan', () => {
     world.files = filesOf(world.watch, '1', '2', '3');
     // file[2] is beyond the entries: the last one is for all others, and it has run
     expect(actionsOf(world.plan())).toEqual(['submit 3 0', 'submit 2 1']);
+  });
+
+  it('counts files that are folded away beside the others', () => {
+    const world = worldOf({}, 'a', 'b').mark('a', 0, 'done');
+    const folded = { done: 10, failed: 200, killed: 3000, nothing: 40_000 };
+    const { counts } = plan(world.watch, { ...world.input(), folded });
+    expect(counts).toMatchObject({ files: 43_212, done: 11, failed: 200, killed: 3000, ready: 1 });
+  });
+
+  it('knows the file that stands for a set by the entries of a single spec, else by any', () => {
+    const known = (steps: WatchDefinition['steps'], step: number): boolean => {
+      const world = worldOf({ steps }, 'a').mark('a', step, 'done');
+      return hasRecordIn(world.watch, world.input())('a');
+    };
+    const mixed = [single('x'), lists(spec(), spec())];
+    expect([known(mixed, 0), known(mixed, 1)]).toEqual([true, false]);
+    expect(known([lists(spec(), spec()), lists(spec(), spec())], 1)).toBe(true);
+    const flying = worldOf({ steps: mixed }, 'a', 'b').fly('a', 0).fly('b', 1);
+    expect(['a', 'b', 'c'].map(hasRecordIn(flying.watch, flying.input()))).toEqual([true, false, false]);
   });
 
   it('does nothing for empty specs, and marks files of lists with an empty one', () => {
