@@ -14,9 +14,12 @@ interface Queue {
   waiting: number;
 }
 
+/** Configurations may have 1 for true. */
+const isOn = (flag: PoolConfig['drain']): boolean => flag === true || flag === 1;
+
 /** Jobs a pool may run at a time: 0 when it starts none, Infinity without a limit. */
 export function capacity(pool: PoolConfig | undefined, defaultSlots: number): number {
-  if (!pool || pool.drain === true || pool.hold === true || pool.slots === -1) return 0;
+  if (!pool || isOn(pool.drain) || isOn(pool.hold) || pool.slots === -1) return 0;
   return pool.slots === 0 ? Infinity : (pool.slots ?? defaultSlots);
 }
 

@@ -25,8 +25,11 @@ describe('capacity', () => {
       { slots: 3, drain: true },
       { slots: 3, hold: true },
       undefined,
+      { slots: 3, drain: 1 as const },
+      { slots: 3, hold: 1 as const },
+      { slots: 3, drain: 0 as const, hold: 0 as const },
     ];
-    expect(pools.map((pool) => capacity(pool, 2))).toEqual([2, 3, Infinity, 0, 0, 0, 0]);
+    expect(pools.map((pool) => capacity(pool, 2))).toEqual([2, 3, Infinity, 0, 0, 0, 0, 0, 0, 3]);
   });
 });
 
