@@ -28,7 +28,7 @@ export class GuardianPool<T> {
   private cancelReap: (() => void) | undefined;
 
   constructor(
-    private readonly programs: Programs,
+    private programs: Programs,
     private readonly journals: Journals,
     private readonly clock: Clock,
     private readonly events: PoolEvents<T>,
@@ -118,7 +118,10 @@ export class GuardianPool<T> {
     const at = this.idle.findIndex((entry) => entry.guardian === guardian);
     if (at >= 0) this.idle.splice(at, 1);
     if (owner === undefined) return;
-    if (error === undefined) this.events.lost(owner);
+    const isUnfit = guardian.isPerl && !guardian.isReady;
+    // a Perl without its modules, or that is being installed: bash takes the run once it is certain that it did not begin
+    if (isUnfit) this.programs = { ...this.programs, perl: undefined };
+    if (error === undefined || isUnfit) this.events.lost(owner);
     else this.events.refused(owner, `bash: ${error}`);
   }
 }

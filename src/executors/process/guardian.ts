@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { bootId } from './proc.js';
 import type { Request } from './run-files.js';
 
-const SCRIPT = fileURLToPath(new URL('./guardian.sh', import.meta.url));
+const script = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
 export interface GuardianEvents {
   /** one line the guardian printed, see guardian.sh */
@@ -14,7 +14,7 @@ export interface GuardianEvents {
   closed(error: string | undefined): void;
 }
 
-/** The shell process that starts and outlives jobs. Ends by itself when its input closes and its job is over. */
+/** The process that starts and outlives jobs. Ends by itself when its input closes and its job is over. */
 export class Guardian {
   private readonly child: ChildProcess;
   /** how many it was given */
@@ -22,24 +22,22 @@ export class Guardian {
   private environment = '';
   private rest = '';
   private open = true;
+  private ready = false;
   private error: string | undefined;
 
   /** @param journal a file that is not there yet, see journals.ts */
   constructor(
-    programs: Programs,
+    private readonly programs: Programs,
     readonly journal: string,
     private readonly events: GuardianEvents,
   ) {
-    this.child = spawn(
-      programs.bash,
-      ['--noprofile', '--norc', SCRIPT, journal, bootId(), programs.env, programs.setsid],
-      {
-        detached: true,
-        cwd: '/',
-        env: { LC_ALL: 'C' },
-        stdio: ['pipe', 'pipe', 'ignore'],
-      },
-    );
+    const [program, ...args] = guardianCommand(programs, journal);
+    this.child = spawn(program, args, {
+      detached: true,
+      cwd: '/',
+      env: { LC_ALL: 'C' },
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
     this.child.stdout?.setEncoding('latin1').on('data', (chunk: string) => this.receive(chunk));
     this.child.stdin?.on('error', () => undefined); // its end is reported by `close`
     this.child.on('error', (error) => (this.error = error.message));
@@ -65,10 +63,23 @@ export class Guardian {
     this.child.unref();
   }
 
+  /** Whether it came up, before which it does nothing. */
+  get isReady(): boolean {
+    return this.ready;
+  }
+
+  /** Whether Perl runs it. */
+  get isPerl(): boolean {
+    return this.programs.perl !== undefined;
+  }
+
   private receive(chunk: string): void {
     const lines = (this.rest + chunk).split('\n');
     this.rest = lines.pop() ?? '';
-    for (const line of lines) if (this.open) this.events.line(line);
+    for (const line of lines) {
+      this.ready ||= line.startsWith('ready ');
+      if (this.open) this.events.line(line);
+    }
   }
 
   private finish(): void {
@@ -82,23 +93,40 @@ export interface Programs {
   readonly bash: string;
   readonly env: string;
   readonly setsid: string;
+  /** Does what the three others do together, at less cost; they do where it is not installed. */
+  readonly perl?: string | undefined;
+}
+
+/** @returns the program that runs a guardian with this journal, and its arguments */
+export function guardianCommand(
+  { bash, env, setsid, perl }: Programs,
+  journal: string,
+): readonly [string, ...string[]] {
+  if (perl !== undefined) return [perl, script('./guardian.pl'), journal, bootId()];
+  return [bash, '--noprofile', '--norc', script('./guardian.sh'), journal, bootId(), env, setsid];
 }
 
 /** @throws Error naming the missing program and what to install */
 export function findPrograms(): Programs {
+  const look = (name: string): string | undefined =>
+    ['/usr/bin', '/bin', '/usr/local/bin'].map((d) => `${d}/${name}`).find((p) => existsSync(p));
   const find = (name: string, from: string): string => {
-    const found = ['/usr/bin', '/bin', '/usr/local/bin']
-      .map((d) => `${d}/${name}`)
-      .find((p) => existsSync(p));
+    const found = look(name);
     if (found === undefined)
       throw new Error(`cannot run jobs: no ${name} in /usr/bin or /bin; install ${from}`);
     return found;
   };
-  return { bash: find('bash', 'bash'), env: find('env', 'coreutils'), setsid: find('setsid', 'util-linux') };
+  return {
+    bash: find('bash', 'bash'),
+    env: find('env', 'coreutils'),
+    setsid: find('setsid', 'util-linux'),
+    perl: look('perl'),
+  };
 }
 
-/** @returns why the version of bash will not do */
+/** @param version of bash, or `perl`: of that any will do @returns why the version of bash will not do */
 export function bashTooOld(version: string): string | undefined {
+  if (version === 'perl') return undefined;
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return major > 4 || (major === 4 && minor >= 4) ? undefined : `bash ${version} is too old, 4.4 is needed`;
 }

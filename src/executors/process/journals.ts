@@ -6,7 +6,10 @@ import { withRegularFile } from '../../lib/regular-file.js';
 import { parseStat } from './proc.js';
 import type { Identity } from './proc.js';
 
-/** The status that the shell gave, seconds since the epoch, and what its job table still said of the job. */
+/**
+ * The status as a shell gives it, seconds since the epoch, and what else was told of it: `code` or `signal`, or what the
+ * shell's job table still said of the job.
+ */
 export interface ExitNote {
   readonly status: number;
   readonly at: number;
@@ -39,10 +42,11 @@ export function parseJournal(text: string): Journal {
     runs.set(name, { ...before, ...more });
   };
   for (const line of text.slice(0, text.lastIndexOf('\n') + 1).split('\n')) {
-    const [word, name = '', first = '', second = ''] = line.split(' ');
+    const [word, name = '', first = '', second = '', third = told] = line.split(' ');
     if (word === 'guardian') guardian = { pid: Number(name), birth: first, boot: second };
     else if (word === 'pid') note(name, { leader: leaderOf(line.slice(5 + name.length), guardian?.boot) });
-    else if (word === 'exit') note(name, { exit: { status: Number(first), at: Number(second), told } });
+    else if (word === 'exit')
+      note(name, { exit: { status: Number(first), at: Number(second), told: third } });
     else if (word === 'never') note(name, { never: true });
     told = line.startsWith('[') ? line : '';
   }

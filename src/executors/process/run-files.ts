@@ -103,15 +103,15 @@ export function tooLong(run: Run): string | undefined {
 }
 
 /**
- * How a run ended, by the note of its guardian. A line of `jobs -l` in it tells an exit code above 128 from death by a
- * signal.
+ * How a run ended, by the note of its guardian. `code` or a line of `jobs -l` in it tells an exit code above 128 from
+ * death by a signal.
  */
 export function endOf(path: string, { status, at, told }: ExitNote): RunEnd {
   if (status === NOT_STARTED) {
     const error = readError(path) ?? (isClaimed(path) ? undefined : 'cannot write to the spool');
     if (error !== undefined) return { kind: 'start', error, at };
   }
-  if (status <= 128 || /^\[\d+\]\S*\s+\d+ (Exit|Done)\b/.test(told))
+  if (status <= 128 || /^(code$|\[\d+\]\S*\s+\d+ (Exit|Done)\b)/.test(told))
     return { kind: 'exit', code: status, at };
   return { kind: 'signal', signal: status - 128, at };
 }
