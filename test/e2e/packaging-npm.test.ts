@@ -57,6 +57,7 @@ describe('the package', () => {
       ...man,
       types.replace('./', ''),
       'dist/index.js',
+      'dist/executors/process/guardian.pl',
       'dist/executors/process/guardian.sh',
       'packaging/systemd/meeseeks-box.service',
       'packaging/systemd/meeseeks-watch@.service',

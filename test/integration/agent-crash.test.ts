@@ -79,10 +79,8 @@ function compile(target: string): void {
     if (!existsSync(join(target, 'out/agent/agent.js'))) throw new Error('tsc wrote nothing');
   }
   mkdirSync(join(target, 'out/executors/process'), { recursive: true });
-  copyFileSync(
-    join(root, 'src/executors/process/guardian.sh'),
-    join(target, 'out/executors/process/guardian.sh'),
-  );
+  for (const script of ['guardian.pl', 'guardian.sh'])
+    copyFileSync(join(root, 'src/executors/process', script), join(target, 'out/executors/process', script));
 }
 
 /** An agent in another process, and what it said. */
@@ -214,7 +212,7 @@ it('reports a job as lost when its guardian was killed, but not before it has en
   const { pid } = await bench.running('a');
   await eventually(() => existsSync(path('log')));
   const guardian = processStat(pid!)!.parent;
-  expect(readFileSync(`/proc/${guardian}/cmdline`, 'utf8')).toContain('guardian.sh');
+  expect(readFileSync(`/proc/${guardian}/cmdline`, 'utf8')).toMatch(/guardian\.(pl|sh)/);
   process.kill(guardian, 'SIGKILL');
   await new Promise((done) => setTimeout(done, 500)); // several looks at it
   expect((await bench.agent.query(['a'])).get('a')).toMatchObject({ state: 'running' });

@@ -25,78 +25,92 @@ afterAll(() => rmSync(root, { recursive: true, force: true, maxRetries: 5 }));
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
+/** Where a process dies, as a line of the guardian's program, and whether it dies before or after it. */
+type Place = readonly [when: 'before' | 'after', line: string];
+type Who = 'guardian' | 'child' | 'both';
+
 interface KillPoint {
-  /** where the process dies, and what an agent that lives on makes of it */
   readonly name: string;
-  /** a line of guardian.sh, and whether it dies before or after it */
-  readonly line: string;
-  readonly when: 'before' | 'after';
-  /** who dies: the guardian, its child before it is the job, or both */
-  readonly who?: '$BASHPID' | '$$ $BASHPID';
+  readonly who: Who;
+  readonly place: Record<keyof typeof guardians, Place>;
+  /** what an agent that lives on makes of it */
   readonly runs: 0 | 1;
   readonly end: Partial<Job>;
 }
 
+/** How each of them is made to die, and how the build is made to use it. */
+const guardians = {
+  perl: {
+    script: 'guardian.pl',
+    die: (file: string, who: Who): string =>
+      `if (sysopen my $died, '${file}', O_CREAT | O_EXCL) { kill 'KILL', ${{ guardian: '$$', child: '$$', both: 'getppid, $$' }[who]} }`,
+    use: (text: string): string => text,
+  },
+  bash: {
+    script: 'guardian.sh',
+    die: (file: string, who: Who): string =>
+      `if (set -C; : >'${file}') 2>/dev/null; then kill -KILL ${{ guardian: '$$', child: '$BASHPID', both: '$$ $BASHPID' }[who]}; fi`,
+    use: (text: string): string => text.replace("look('perl')", 'undefined'),
+  },
+};
+
 const done: Partial<Job> = { state: 'done', rc: 0, start_count: 1 };
 const lost: Partial<Job> = { state: 'failed', reason: 'lost' };
 const shot: Partial<Job> = { state: 'failed', reason: 'signal', signal: 'SIGKILL' };
-const note = `printf 'pid %s %s\\n' "$name" "$stat" >&3 || refuse 'cannot write to the spool'`;
-const claim = `: >"$path.stdout"`;
-const exit = `printf 'exit %s %s %s\\n' "$name" "$status" "$now" >&3`;
+const lines = {
+  request: {
+    bash: 'local job status now',
+    perl: `my ($kind, $length, $escaped, $count, $name) = split ' ', $line;`,
+  },
+  fork: { bash: '(launch) &', perl: 'my $pid = fork;' },
+  started: { bash: `printf 'started %s\\n' "$job"`, perl: 'syswrite STDOUT, "started $pid\\n";' },
+  exit: {
+    bash: `printf 'exit %s %s %s\\n' "$name" "$status" "$now" >&3`,
+    perl: `note('exit', $name, $status, $now, $kind);`,
+  },
+  exited: {
+    bash: `printf 'exited %s %s\\n' "$status" "$now"`,
+    perl: 'syswrite STDOUT, "exited $status $now\\n";',
+  },
+  pid: {
+    bash: `printf 'pid %s %s\\n' "$name" "$stat" >&3 || refuse 'cannot write to the spool'`,
+    perl: `note('pid', $name, own_stat()) or refuse($path, 'cannot write to the spool');`,
+  },
+  claim: {
+    bash: `: >"$path.stdout"`,
+    perl: 'my $claimed = sysopen STDOUT, "$path.stdout", O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0600;',
+  },
+  exec: {
+    bash: `become "$last" "$@" "$setsid" -- "\${args[@]}"`,
+    perl: '{ no warnings; exec { $fields->[0] } @$fields }',
+  },
+};
+
+const at = (when: 'before' | 'after', line: keyof typeof lines): KillPoint['place'] => ({
+  perl: [when, lines[line].perl],
+  bash: [when, lines[line].bash],
+});
 
 const points: readonly KillPoint[] = [
+  { name: 'before it reads a request', who: 'guardian', place: at('before', 'request'), runs: 1, end: done },
+  { name: 'before its child', who: 'guardian', place: at('before', 'fork'), runs: 1, end: done },
   {
-    name: 'guardian: before it reads a request',
-    line: 'local job status now',
-    when: 'before',
-    runs: 1,
-    end: done,
-  },
-  { name: 'guardian: before its child', line: '(launch) &', when: 'before', runs: 1, end: done },
-  {
-    name: 'guardian: after the start of its child',
-    line: `printf 'started %s\\n' "$job"`,
-    when: 'after',
+    name: 'after the start of its child',
+    who: 'guardian',
+    place: at('after', 'started'),
     runs: 1,
     end: lost,
   },
-  { name: 'guardian: before the exit status', line: exit, when: 'before', runs: 1, end: lost },
-  { name: 'guardian: after the exit status', line: exit, when: 'after', runs: 1, end: done },
-  {
-    name: 'guardian: before it tells the end',
-    line: `printf 'exited %s %s\\n' "$status" "$now"`,
-    when: 'before',
-    runs: 1,
-    end: done,
-  },
-  { name: 'child: before its pid is noted', line: note, when: 'before', who: '$BASHPID', runs: 0, end: shot },
-  { name: 'child: before its claim', line: claim, when: 'before', who: '$BASHPID', runs: 0, end: shot },
-  { name: 'child: after its claim', line: 'claimed=$?', when: 'after', who: '$BASHPID', runs: 0, end: shot },
-  {
-    name: 'child: before it becomes the job',
-    line: `become "$last" "$@" "$setsid" -- "\${args[@]}"`,
-    when: 'before',
-    who: '$BASHPID',
-    runs: 0,
-    end: shot,
-  },
-  {
-    name: 'both: before the pid is noted',
-    line: note,
-    when: 'before',
-    who: '$$ $BASHPID',
-    runs: 1,
-    end: done,
-  },
-  { name: 'both: before the claim', line: claim, when: 'before', who: '$$ $BASHPID', runs: 1, end: done },
-  {
-    name: 'both: after the claim',
-    line: 'claimed=$?',
-    when: 'after',
-    who: '$$ $BASHPID',
-    runs: 0,
-    end: lost,
-  },
+  { name: 'before the exit status', who: 'guardian', place: at('before', 'exit'), runs: 1, end: lost },
+  { name: 'after the exit status', who: 'guardian', place: at('after', 'exit'), runs: 1, end: done },
+  { name: 'before it tells the end', who: 'guardian', place: at('before', 'exited'), runs: 1, end: done },
+  { name: 'before its pid is noted', who: 'child', place: at('before', 'pid'), runs: 0, end: shot },
+  { name: 'before its claim', who: 'child', place: at('before', 'claim'), runs: 0, end: shot },
+  { name: 'after its claim', who: 'child', place: at('after', 'claim'), runs: 0, end: shot },
+  { name: 'before it becomes the job', who: 'child', place: at('before', 'exec'), runs: 0, end: shot },
+  { name: 'before the pid is noted', who: 'both', place: at('before', 'pid'), runs: 1, end: done },
+  { name: 'before the claim', who: 'both', place: at('before', 'claim'), runs: 1, end: done },
+  { name: 'after the claim', who: 'both', place: at('after', 'claim'), runs: 0, end: lost },
 ];
 
 /** Without source maps: their sources are not there. */
@@ -110,29 +124,34 @@ function copyBuild(to: string): void {
 }
 
 /** The build, with a guardian that dies at this point, once. @returns the agent's module */
-async function plant(point: KillPoint, directory: string): Promise<{ createAgent: typeof createAgent }> {
+async function plant(
+  { place, who }: KillPoint,
+  language: keyof typeof guardians,
+  directory: string,
+): Promise<{ createAgent: typeof createAgent }> {
+  const { script, die, use } = guardians[language];
+  const [when, line] = place[language];
   mkdirSync(directory);
   copyBuild(join(directory, 'dist'));
   cpSync(join(project, 'package.json'), join(directory, 'package.json'));
   symlinkSync(join(project, 'node_modules'), join(directory, 'node_modules'));
-  const script = join(directory, 'dist/executors/process/guardian.sh');
-  const die = `if (set -C; : >'${join(directory, 'died')}') 2>/dev/null; then kill -KILL ${point.who ?? '$$'}; fi`;
-  const text = readFileSync(script, 'utf8');
-  if (text.split(`  ${point.line}\n`).length !== 2)
-    throw new Error(`guardian.sh has no one line ${point.line}`);
-  const both = point.when === 'before' ? [die, point.line] : [point.line, die];
-  writeFileSync(
-    script,
-    text.replace(`  ${point.line}\n`, () => `  ${both.join('\n  ')}\n`),
-  );
+  const death = die(join(directory, 'died'), who);
+  const both = when === 'before' ? `${death}\n${line}` : `${line}\n${death}`;
+  const parts = join(directory, 'dist/executors/process');
+  edit(join(parts, script), (text) => text.replace(`  ${line}\n`, () => `  ${both}\n`));
+  edit(join(parts, 'guardian.js'), use);
   const module = pathToFileURL(join(directory, 'dist/agent/agent.js')).href;
   return (await import(module)) as { createAgent: typeof createAgent };
 }
 
-describe('a guardian that dies', () => {
-  it.concurrent.for(points.map((point, i) => ({ ...point, i })))('$name', async (point) => {
-    const directory = join(root, `p${point.i}`);
-    const { createAgent: create } = await plant(point, directory);
+function edit(path: string, change: (text: string) => string): void {
+  writeFileSync(path, change(readFileSync(path, 'utf8')));
+}
+
+describe.each(['perl', 'bash'] as const)('a guardian in %s that dies', (language) => {
+  it.concurrent.for(points.map((point, i) => ({ ...point, i })))('$who: $name', async (point) => {
+    const directory = join(root, `${language}${point.i}`);
+    const { createAgent: create } = await plant(point, language, directory);
     const log = join(directory, 'runs');
     const agent = await create({
       directory: join(directory, 'state'),
