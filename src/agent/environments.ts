@@ -9,6 +9,8 @@ export type Environment = Readonly<Record<string, string>>;
 export class Environments {
   /** those known to be on disk, so that a thousand jobs of one submitter write one */
   private readonly texts = new Map<string, string>();
+  /** the same as `get` gives them, frozen */
+  private readonly parsed = new Map<string, Environment>();
   /** names of those that cannot change any more */
   private names = new WeakMap<object, string>();
   private readonly getOne: Database.Statement<[string], { env: string }>;
@@ -39,8 +41,14 @@ export class Environments {
   }
 
   get(name: string): Environment | undefined {
+    const known = this.parsed.get(name);
+    if (known !== undefined) return known;
     const text = this.texts.get(name) ?? this.getOne.get(name)?.env;
-    return text === undefined ? undefined : (JSON.parse(text) as Environment);
+    if (text === undefined) return undefined;
+    const env = Object.freeze(JSON.parse(text) as Environment);
+    if (this.parsed.size >= KEPT) this.parsed.clear();
+    this.parsed.set(name, env);
+    return env;
   }
 
   /** Removes those that no job has any more. */
@@ -52,6 +60,7 @@ export class Environments {
   /** What was written last may not be on disk after all. */
   forget(): void {
     this.texts.clear();
+    this.parsed.clear();
     this.names = new WeakMap();
   }
 }

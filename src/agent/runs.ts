@@ -1,7 +1,7 @@
 import { describeError } from '../lib/errors.js';
 import type { Executor, RunEnd } from '../executors/executor.js';
 import { Alarms } from './alarms.js';
-import { runOf } from './run.js';
+import { RunEnvironments, runOf } from './run.js';
 import type { Spool } from './spool.js';
 import type { AgentOptions, JobRecord, Pools } from './types.js';
 
@@ -17,6 +17,7 @@ export interface RunsEvents {
 /** The runs of jobs: starts, adopts, limits and ends them. */
 export class Runs {
   private readonly limits: Alarms;
+  private readonly environments: RunEnvironments;
 
   constructor(
     private readonly options: AgentOptions,
@@ -25,12 +26,14 @@ export class Runs {
     private readonly events: RunsEvents,
   ) {
     this.limits = new Alarms(options.clock);
+    this.environments = new RunEnvironments(options.env);
   }
 
   start(record: JobRecord, pools: Pools): void {
     const path = this.path(record);
     this.limit(record, pools);
-    this.executor.start(runOf(record, path, this.options), this.listen(record));
+    const run = runOf(record, path, this.environments, this.options.node);
+    this.executor.start(run, this.listen(record));
     if (record.run > 1) void this.spool.remove(record.id, record.run - 1);
   }
 

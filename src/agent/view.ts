@@ -1,13 +1,13 @@
 import { resolve } from 'node:path';
 import { isFinished } from '../protocol/job.js';
-import type { Job } from '../protocol/job.js';
+import type { Job, JobSpec } from '../protocol/job.js';
 import { tail } from './spool.js';
 import type { Spool } from './spool.js';
 import type { JobRecord } from './types.js';
 
 /** The job as the protocol shows it: without its environment, with its output when `output` asks for it. */
 export function view(record: JobRecord, node: string, spool: Spool, output: boolean): Job {
-  const { env: _private, ...spec } = record.spec;
+  const spec = withoutEnv(record.spec);
   const job: Mutable<Job> = {
     ...spec,
     id: record.id,
@@ -21,10 +21,18 @@ export function view(record: JobRecord, node: string, spool: Spool, output: bool
     start_count: record.start_count,
     fail_count: record.fail_count,
   };
-  for (const name of ['rc', 'signal', 'reason', 'error', 'pid', 'start_ts', 'end_ts'] as const)
-    if (record[name] !== undefined) Object.assign(job, { [name]: record[name] });
+  for (const name of OPTIONAL) if (record[name] !== undefined) job[name] = record[name] as never;
   if (record.run > 0) addStreams(job, record, spool, output && isFinished(record.state));
   return job;
+}
+
+const OPTIONAL = ['rc', 'signal', 'reason', 'error', 'pid', 'start_ts', 'end_ts'] as const;
+
+/** What is in the store has none: then there is nothing to take out. */
+function withoutEnv(spec: JobSpec): JobSpec {
+  if (!('env' in spec)) return spec;
+  const { env: _private, ...rest } = spec;
+  return rest;
 }
 
 /** Where the whole stream of a job's last run is: the file its spec named, or the spool file. */

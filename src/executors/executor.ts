@@ -7,7 +7,10 @@ export interface Run {
   readonly path: string;
   /** texts, see lib/text.ts */
   readonly args: readonly string[];
+  /** the same map for the same environment: what it costs to prepare is paid once */
   readonly env: ReadonlyMap<string, string>;
+  /** variables of this run alone, which win */
+  readonly own?: ReadonlyMap<string, string>;
   /** absolute */
   readonly cwd: string;
   readonly stdin: string | undefined;

@@ -19,6 +19,9 @@ import { Turns } from './turns.js';
 const MOST_PROBE_ROUNDS = 4;
 const PROBE_AGAIN_MS = 10;
 const AFTER_ERROR_MS = 1000;
+/** Turns for results alone may take a tenth of the time, while at least so many jobs keep the agent busy. */
+const PATIENCE = 9;
+const FED_JOBS = 64;
 /** A slice of looks takes up to 5 ms: they are to take a third of the time. */
 const PATROL_PAUSE_MS = 15;
 
@@ -61,7 +64,7 @@ export class Journey {
     const events: PartsEvents = {
       wake: () => {
         this.#news = true;
-        this.#turns.want();
+        this.#turns.want(this.#isAgentFed ? PATIENCE : undefined);
       },
       folderFound: (folder, path) => watch.events && this.#hints.add(folder, bytesToBuffer(path)),
       folderGone: (folder) => this.#hints.remove(folder),
@@ -283,6 +286,11 @@ export class Journey {
     if (this.#claim.isOpen()) this.#parts.recorder.removeOrphans();
     if (!this.#parts.observer.rootPresent && this.watch.events)
       this.#hints.awaitPath(this.watch.path!, () => this.#scanAll());
+  }
+
+  /** Whether the agent has so much to do that it can wait for more. */
+  get #isAgentFed(): boolean {
+    return this.#parts.tracker.unfinished >= Math.max(FED_JOBS, this.watch.maxJobs * 0.75);
   }
 
   /** Whether there are jobs to ask the agent for. */

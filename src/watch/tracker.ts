@@ -73,6 +73,11 @@ export class Tracker {
     return this.#byPath.get(path);
   }
 
+  /** How many jobs there are whose end is not known yet. */
+  get unfinished(): number {
+    return this.#byJob.size;
+  }
+
   /** Jobs whose end is not known yet. */
   jobIds(): string[] {
     return [...this.#byJob.keys()];

@@ -16,7 +16,8 @@ function deferred(): { promise: Promise<void>; resolve: () => void } {
  */
 export class Turns {
   #running: Promise<void> | undefined;
-  #wanted = false;
+  /** how long after the turn under way another is wanted, as `want` has it */
+  #wanted: number | undefined;
   #cancelTimer: (() => void) | undefined;
   #timerAt = Infinity;
   #endedAt = 0;
@@ -30,9 +31,16 @@ export class Turns {
     private readonly turn: () => Promise<number>,
   ) {}
 
-  /** Wants a turn soon: what happened at the same time becomes one. */
-  want(): void {
-    const rest = this.#endedAt + Math.min(this.cost * BUSY_FACTOR, LONGEST_DELAY_MS) - this.clock.now();
+  /**
+   * Wants a turn soon: what happened at the same time becomes one.
+   * @param patience how many times as long as the last turn took the pause after it may be
+   */
+  want(patience = BUSY_FACTOR): void {
+    if (this.#running !== undefined) {
+      this.#wanted = Math.min(this.#wanted ?? Infinity, patience);
+      return;
+    }
+    const rest = this.#endedAt + Math.min(this.cost * patience, LONGEST_DELAY_MS) - this.clock.now();
     this.#within(Math.max(0, rest));
   }
 
@@ -55,10 +63,6 @@ export class Turns {
 
   #within(ms: number): void {
     if (this.#stopped) return;
-    if (this.#running !== undefined) {
-      this.#wanted = true;
-      return;
-    }
     const at = this.clock.now() + ms;
     if (at >= this.#timerAt) return;
     this.#cancelTimer?.();
@@ -68,7 +72,7 @@ export class Turns {
   }
 
   #due(): void {
-    if (this.#running !== undefined) this.#wanted = true;
+    if (this.#running !== undefined) this.#wanted = Math.min(this.#wanted ?? Infinity, BUSY_FACTOR);
     else if (!this.#stopped) this.#run();
   }
 
@@ -85,8 +89,8 @@ export class Turns {
     this.#running = undefined;
     this.#endedAt = this.clock.now();
     const wanted = this.#wanted;
-    this.#wanted = false;
-    if (wanted) this.want();
+    this.#wanted = undefined;
+    if (wanted !== undefined) this.want(wanted);
     this.#within(Math.max(wakeAt - this.#endedAt, 1));
   }
 }

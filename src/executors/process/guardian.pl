@@ -59,7 +59,7 @@ sub launch {
     note('never', $name);
     POSIX::_exit(125);
   }
-  refuse($path, 'cannot write to the spool') unless $claimed;
+  refuse($path, -e "$path.stdout" ? 'its output file is there already' : 'cannot write to the spool') unless $claimed;
   if ($err eq '') {
     sysopen STDERR, "$path.stderr", O_WRONLY | O_CREAT | O_APPEND, 0600
       or refuse($path, 'cannot write to the spool');

@@ -56,7 +56,10 @@ launch() {
     exit 125
   fi
   exec 3>&-
-  ((claimed == 0)) || refuse 'cannot write to the spool'
+  if ((claimed != 0)); then
+    [[ ! -e $path.stdout ]] || refuse 'its output file is there already'
+    refuse 'cannot write to the spool'
+  fi
   if [[ ! $out ]]; then exec >>"$path.stdout" || refuse 'cannot write to the spool'; fi
   umask "$mask"
   cd -- "$cwd" || refuse 'cannot change to the working directory' cd -- "$cwd"

@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Clock } from '../../lib/clock.js';
 import { hasCode } from '../../lib/errors.js';
-import { streamFile, type Executor, type Run, type RunEnd, type RunEvents } from '../executor.js';
+import { type Executor, type Run, type RunEnd, type RunEvents } from '../executor.js';
 import { GuardianPool } from './guardian-pool.js';
 import { findPrograms } from './guardian.js';
 import type { Programs } from './guardian.js';
@@ -10,15 +9,7 @@ import { Journals } from './journals.js';
 import type { Journal, RunNotes } from './journals.js';
 import { Killer } from './killer.js';
 import { bootId, isAlive } from './proc.js';
-import {
-  claimForAgent,
-  encodeRequest,
-  endOf,
-  isAgents,
-  plainEnd,
-  removeFiles,
-  tooLong,
-} from './run-files.js';
+import { claimForAgent, encodeRequest, endOf, isAgents, plainEnd, tooLong } from './run-files.js';
 
 /** How often runs without a guardian of ours are looked at. */
 const POLL_MS = 200;
@@ -72,8 +63,6 @@ export class ProcessExecutor implements Executor {
     this.sweep();
     const active = this.register(run.path, events);
     try {
-      // the rest of another agent's state, see the advice on a damaged agent.db
-      if (existsSync(streamFile(run.path, 'stdout'))) removeFiles(run.path);
       const tooBig = tooLong(run);
       if (tooBig !== undefined) throw new Error(tooBig);
       active.journal = this.guardians.run(active, encodeRequest(run));

@@ -8,6 +8,8 @@ import type { ExitNote } from './journals.js';
 
 /** The exit code of the guardian's child when it could not start the program; `error` says why. */
 const NOT_STARTED = 125;
+/** What the child says that found the name of its claim taken: by the rest of another agent's state, or of a forgotten job. */
+const TAKEN = 'its output file is there already';
 
 const END = '\x1e';
 const ESCAPE = '\x1d';
@@ -18,25 +20,44 @@ export interface Request {
   readonly run: string;
 }
 
-/** By what the names begin of variables that each run has for itself. */
-const OWN = 'MEESEEKS_';
 const DEFAULT_PATH = '/bin:/usr/bin';
 
-export function encodeRequest(run: Run): Request {
+/** What there is to know of an environment, once for all its runs. */
+interface Prepared {
+  readonly message: string;
+  /** what the kernel counts of it, or why it is too long */
+  readonly size: number | string;
+}
+
+const prepared = new WeakMap<ReadonlyMap<string, string>, Prepared>();
+
+function prepare(env: ReadonlyMap<string, string>): Prepared {
+  const known = prepared.get(env);
+  if (known !== undefined) return known;
+  const found = { message: environmentMessage(env), size: sizeOf(env) };
+  prepared.set(env, found);
+  return found;
+}
+
+function environmentMessage(env: ReadonlyMap<string, string>): string {
   const variables: string[] = [];
   const asArguments: string[] = [];
-  const own: string[] = [];
   let last = '';
-  for (const [name, value] of run.env) {
+  for (const [name, value] of env) {
     const variable = `${name}=${value}`;
     if (name === '_') last = variable;
-    else if (isForBash(name)) asArguments.push(variable);
-    else (name.startsWith(OWN) ? own : variables).push(variable);
+    else (isForBash(name) ? asArguments : variables).push(variable);
   }
-  const search = run.env.get('PATH') ?? DEFAULT_PATH;
+  const search = env.get('PATH') ?? DEFAULT_PATH;
+  return message('env', asArguments.length, '', [last, search, ...asArguments, ...variables]);
+}
+
+/** @param run whose `env` is the same map as long as nothing in it changes */
+export function encodeRequest(run: Run): Request {
+  const own = Array.from(run.own ?? [], ([name, value]) => `${name}=${value}`);
   const files = [run.path, run.stdin ?? '', run.stdout ?? '', run.stderr ?? '', run.cwd];
   return {
-    environment: message('env', asArguments.length, '', [last, search, ...asArguments, ...variables]),
+    environment: prepare(run.env).message,
     run: message('run', own.length, basename(run.path), [...files, ...own, ...run.args]),
   };
 }
@@ -83,13 +104,24 @@ function isForBash(name: string): boolean {
 const LONGEST_STRING = 128 * 1024;
 const LONGEST_TOTAL = 2 * 1024 * 1024 - 64 * 1024;
 
-/** The kernel's limits for one exec, with the default stack limit. @returns undefined when it fits */
-export function tooLong(run: Run): string | undefined {
+const NONE: ReadonlyMap<string, string> = new Map();
+
+function sizeOf(env: ReadonlyMap<string, string>): number | string {
   let total = 0;
-  for (const [name, value] of run.env) {
+  for (const [name, value] of env) {
     const size = Buffer.byteLength(name) + Buffer.byteLength(value) + 2;
     if (size > LONGEST_STRING) return `environment variable ${printable(name)} is too long: ${size} bytes`;
     total += size + 8;
+  }
+  return total;
+}
+
+/** The kernel's limits for one exec, with the default stack limit. @returns undefined when it fits */
+export function tooLong(run: Run): string | undefined {
+  let total = 0;
+  for (const size of [prepare(run.env).size, sizeOf(run.own ?? NONE)]) {
+    if (typeof size === 'string') return size;
+    total += size;
   }
   for (const [i, arg] of run.args.entries()) {
     const size = Buffer.byteLength(arg) + 1;
@@ -109,6 +141,10 @@ export function tooLong(run: Run): string | undefined {
 export function endOf(path: string, { status, at, told }: ExitNote): RunEnd {
   if (status === NOT_STARTED) {
     const error = readError(path) ?? (isClaimed(path) ? undefined : 'cannot write to the spool');
+    if (error === TAKEN) {
+      tryToRemove(path);
+      return { kind: 'never' };
+    }
     if (error !== undefined) return { kind: 'start', error, at };
   }
   if (status <= 128 || /^(code$|\[\d+\]\S*\s+\d+ (Exit|Done)\b)/.test(told))
@@ -157,7 +193,11 @@ export const isAgents = (path: string): boolean =>
 
 const isClaimed = (path: string): boolean => existsSync(streamFile(path, 'stdout'));
 
-/** Removes all files of a run. @throws the system error */
-export function removeFiles(path: string): void {
-  for (const file of runFiles(path)) rmSync(file, { recursive: true, force: true });
+/** Removes all files of a run, as far as that can be done: its name comes no second time. */
+function tryToRemove(path: string): void {
+  try {
+    for (const file of runFiles(path)) rmSync(file, { recursive: true, force: true });
+  } catch {
+    // it only takes room
+  }
 }

@@ -306,6 +306,16 @@ describe.each([
     expect(readFileSync(join(directory, 's.stdout'), 'utf8')).toBe(`${plain} bin\n`);
   });
 
+  it('does not begin where the name of its output is taken, says so, and makes room', async () => {
+    writeFileSync(join(directory, 'a.stdout'), 'of another agent');
+    mkdirSync(join(directory, 'b.stdout'));
+    const executor = open();
+    for (const name of ['a', 'b']) {
+      expect(await run(executor, name, 'touch', join(directory, 'ran'))).toEqual({ kind: 'never' });
+      expect(readdirSync(directory)).toEqual(['guardians', ...(name === 'a' ? ['b.stdout'] : [])].toSorted());
+    }
+  });
+
   it('says nothing more after it was stopped, and leaves the processes alone', async () => {
     const executor = open();
     let ended = false;
@@ -362,13 +372,15 @@ describe('what a guardian needs', () => {
   it('takes bash for good where Perl does not come up, and runs nothing twice', async () => {
     const broken = join(directory, 'perl');
     writeFileSync(broken, '#!/bin/sh\nexit 2\n', { mode: 0o755 });
-    for (const perl of [broken, '/no/perl']) {
+    for (const [i, perl] of [broken, '/no/perl'].entries()) {
       const executor = open(systemClock, { ...found, perl });
-      expect(await run(executor, 'first', 'true')).toEqual({ kind: 'never' });
-      expect(await run(executor, 'first', 'sh', '-c', 'tr "\\0" " " </proc/$PPID/cmdline')).toMatchObject({
+      expect(await run(executor, `first${i}`, 'true')).toEqual({ kind: 'never' });
+      expect(
+        await run(executor, `second${i}`, 'sh', '-c', 'tr "\\0" " " </proc/$PPID/cmdline'),
+      ).toMatchObject({
         code: 0,
       });
-      expect(readFileSync(join(directory, 'first.stdout'), 'utf8')).toMatch(/guardian\.sh/);
+      expect(readFileSync(join(directory, `second${i}.stdout`), 'utf8')).toMatch(/guardian\.sh/);
       executor.stop();
     }
   });

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -12,7 +12,6 @@ import {
   endOf,
   isAgents,
   plainEnd,
-  removeFiles,
   tooLong,
   type Request,
 } from '../../../src/executors/process/run-files.js';
@@ -34,8 +33,6 @@ const run = (changes: Partial<Run> = {}): Run => ({
   stderr: undefined,
   ...changes,
 });
-
-const stdoutOf = (name: string): string => join(directory, `${name}.stdout`);
 
 describe('the exit note', () => {
   it.each([
@@ -88,8 +85,6 @@ describe('the claim', () => {
     expect(claimForAgent(path)).toBe(true);
     expect(claimForAgent(path)).toBe(false);
     expect(isAgents(path)).toBe(true);
-    removeFiles(path);
-    expect(existsSync(stdoutOf('a'))).toBe(false);
   });
 
   it('is a guardian’s when it is a file', () => {
@@ -156,10 +151,8 @@ describe('the request', () => {
       encodeRequest(
         run({
           path: `/x/${id}`,
-          env: new Map([
-            ['USER', user],
-            ['MEESEEKS_RUN', `/x/${id}`],
-          ]),
+          env: new Map([['USER', user]]),
+          own: new Map([['MEESEEKS_RUN', `/x/${id}`]]),
         }),
       );
     expect(request('a', 'u').environment).toBe(request('b', 'u').environment);
