@@ -51,7 +51,7 @@ function statIfThere(path: Buffer): BigIntStats | undefined {
 
 function realPath(path: string): string {
   try {
-    return realpathSync(bytesToBuffer(path), { encoding: 'latin1' });
+    return realpathSync.native(bytesToBuffer(path), { encoding: 'latin1' });
   } catch {
     return path;
   }

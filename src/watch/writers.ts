@@ -16,6 +16,8 @@ interface Asleep {
 }
 
 const OWNER_WRITE = 0o200;
+/** proc(5) stat, flags: a thread of the kernel, which never becomes a program. */
+const PF_KTHREAD = 0x00200000;
 
 /**
  * What the processes of this machine hold open for writing. A look at every descriptor costs 3 µs each; a process of one
@@ -23,6 +25,8 @@ const OWNER_WRITE = 0o200;
  */
 export class WritersOf {
   #asleep = new Map<string, Asleep>();
+  /** threads of the kernel, by the inode of their directory in /proc: another process has another, though it has the number */
+  #kernel = new Map<string, number>();
 
   /** @param proc where /proc is */
   constructor(private readonly proc = '/proc') {}
@@ -30,15 +34,39 @@ export class WritersOf {
   /** All of now, but those of this process. */
   look(): OpenFile[] {
     const asleep = new Map<string, Asleep>();
+    const kernel = new Map<string, number>();
     const found: OpenFile[] = [];
     for (const pid of names(this.proc)) {
       if (!isNumber(pid) || Number(pid) === process.pid) continue;
+      const thread = this.#kernelThread(pid);
+      if (thread !== undefined) {
+        kernel.set(pid, thread);
+        continue;
+      }
       const known = this.#stillAsleep(pid) ?? this.#lookAt(pid);
       if (known.ran !== '') asleep.set(pid, known);
       found.push(...known.files);
     }
     this.#asleep = asleep;
+    this.#kernel = kernel;
     return found;
+  }
+
+  /** The inode of the directory in /proc, if it is one. */
+  #kernelThread(pid: string): number | undefined {
+    if (this.#asleep.has(pid)) return undefined;
+    const known = this.#kernel.get(pid);
+    // the order matters: what is read belongs to the process whose inode this is, or is not remembered for it
+    const inode = inodeOf(`${this.proc}/${pid}`);
+    if (known !== undefined && known === inode) return inode;
+    const flags = Number(this.#stat(pid)[6]);
+    return inode === inodeOf(`${this.proc}/${pid}`) && (flags & PF_KTHREAD) !== 0 ? inode : undefined;
+  }
+
+  /** proc(5) stat, from the state on. */
+  #stat(pid: string): string[] {
+    const stat = content(`${this.proc}/${pid}/stat`);
+    return stat.slice(stat.lastIndexOf(') ') + 2).split(' ');
   }
 
   #stillAsleep(pid: string): Asleep | undefined {
@@ -49,8 +77,7 @@ export class WritersOf {
   /** `ran` is empty where it ran meanwhile, still runs, has other threads, or cannot be told. */
   #lookAt(pid: string): Asleep {
     const directory = `${this.proc}/${pid}/fd`;
-    const before = this.#asleep.has(pid) || names(directory).length > 0 ? this.#schedstat(pid) : undefined;
-    if (before === undefined) return nothing; // most are threads of the kernel
+    const before = this.#schedstat(pid);
     const files = writableIn(directory);
     const sleeps = before !== '' && this.#isOneThreadAsleep(pid) && this.#schedstat(pid) === before;
     return { ran: sleeps ? before : '', files };
@@ -63,13 +90,10 @@ export class WritersOf {
 
   /** proc(5) stat: the state is the first field after the name, the number of threads the 18th. */
   #isOneThreadAsleep(pid: string): boolean {
-    const stat = content(`${this.proc}/${pid}/stat`);
-    const fields = stat.slice(stat.lastIndexOf(') ') + 2).split(' ');
+    const fields = this.#stat(pid);
     return fields[0] === 'S' && fields[17] === '1';
   }
 }
-
-const nothing: Asleep = { ran: '', files: [] };
 
 function writableIn(directory: string): OpenFile[] {
   const files: OpenFile[] = [];
@@ -105,6 +129,14 @@ function content(path: string): string {
     return readFileSync(path, 'latin1');
   } catch {
     return '';
+  }
+}
+
+function inodeOf(path: string): number | undefined {
+  try {
+    return statSync(path).ino;
+  } catch {
+    return undefined;
   }
 }
 
