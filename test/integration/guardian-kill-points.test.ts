@@ -60,9 +60,9 @@ const shot: Partial<Job> = { state: 'failed', reason: 'signal', signal: 'SIGKILL
 const lines = {
   request: {
     bash: 'local job status now',
-    perl: `my ($kind, $length, $escaped, $count, $name) = split ' ', $line;`,
+    perl: 'my ($name, $path, $request) = @_;',
   },
-  fork: { bash: '(launch) &', perl: 'my $pid = fork;' },
+  fork: { bash: '(launch) &', perl: 'if (defined(my $pid = start($request))) {' },
   started: { bash: `printf 'started %s\\n' "$job"`, perl: 'syswrite STDOUT, "started $pid\\n";' },
   exit: {
     bash: `printf 'exit %s %s %s\\n' "$name" "$status" "$now" >&3`,
@@ -74,7 +74,7 @@ const lines = {
   },
   pid: {
     bash: `printf 'pid %s %s\\n' "$name" "$stat" >&3 || refuse 'cannot write to the spool'`,
-    perl: `note('pid', $name, own_stat()) or refuse($path, 'cannot write to the spool');`,
+    perl: `note('pid', $name, $stat) or refuse($path, 'cannot write to the spool');`,
   },
   claim: {
     bash: `: >"$path.stdout"`,

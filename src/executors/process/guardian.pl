@@ -5,6 +5,7 @@
 # Other than there: the session is made by a system call, variables have any name, and the note of an exit above 128 says
 # whether it is a `code` or a `signal`. Perl has compiled all of this before it runs: the file may be replaced meanwhile.
 use strict;
+use warnings;
 use Fcntl qw(O_WRONLY O_CREAT O_EXCL O_APPEND);
 use POSIX ();
 use Time::HiRes ();
@@ -13,13 +14,16 @@ my ($journal, $boot) = @ARGV;
 my ($log, $mask, $search);
 
 # Tells why the job cannot start.
-sub refuse {
+sub explain {
   my ($path, @why) = @_;
   umask 077;
-  if (open my $file, '>', "$path.error") {
-    print {$file} join(': ', @why), "\n";
-    close $file;
-  }
+  open my $file, '>', "$path.error" or return;
+  print {$file} join(': ', @why), "\n";
+  close $file;
+}
+
+sub refuse {
+  explain(@_);
   POSIX::_exit(125);
 }
 
@@ -49,11 +53,10 @@ sub cannot_execute {
 # In the child. Making the stdout file is the claim, see guardian.sh; the pid is noted first, so that whoever finds the
 # claim taken finds the process.
 sub launch {
-  my ($name, $count, $fields) = @_;
+  my ($stat, $name, $count, $fields) = @_;
   my ($path, $in, $out, $err, $cwd) = splice @$fields, 0, 5;
-  POSIX::setsid();
   $SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT TERM PIPE);
-  note('pid', $name, own_stat()) or refuse($path, 'cannot write to the spool');
+  note('pid', $name, $stat) or refuse($path, 'cannot write to the spool');
   my $claimed = sysopen STDOUT, "$path.stdout", O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0600;
   if (!-e $journal) {
     note('never', $name);
@@ -82,15 +85,64 @@ sub launch {
   cannot_execute($path, $fields->[0], $! + 0);
 }
 
-sub run {
-  my ($name, $count, $fields) = @_;
+# The child of the run to come is there before its request, which spares the run the time of a fork. It ends with the
+# guardian: then its pipe does.
+my ($child, $handover);
+
+sub prepare {
+  undef $child;
+  pipe my $requests, my $write or return;
   my $pid = fork;
-  launch($name, $count, $fields) if defined $pid && $pid == 0;
+  if (defined $pid && $pid == 0) {
+    close $write;
+    POSIX::setsid();
+    my $stat = own_stat();
+    my ($kind, $count, $name, $fields) = take_message($requests) or POSIX::_exit(0);
+    launch($stat, $name, $count, $fields);
+  }
+  ($child, $handover) = ($pid, $write);
+}
+
+sub discard {
+  return unless defined $child;
+  close $handover;
+  waitpid $child, 0;
+  undef $child;
+}
+
+# Whether the child has all of the request. One that died before did not begin.
+sub hand_over {
+  my ($request) = @_;
+  my $sent = 0;
+  while ($sent < length $request) {
+    my $written = syswrite $handover, $request, length($request) - $sent, $sent;
+    return 0 unless $written;
+    $sent += $written;
+  }
+  return close $handover;
+}
+
+sub start {
+  my ($request) = @_;
+  for (1 .. 2) {
+    prepare() unless defined $child;
+    return unless defined $child;
+    return $child if hand_over($request);
+    discard();
+  }
+  return;
+}
+
+sub run {
+  my ($name, $path, $request) = @_;
   my ($status, $kind) = (125, 'code');
-  if (defined $pid) {
+  if (defined(my $pid = start($request))) {
     syswrite STDOUT, "started $pid\n";
+    prepare();
     1 until waitpid($pid, 0) == $pid || $! != POSIX::EINTR();
     ($status, $kind) = $? & 127 ? (128 + ($? & 127), 'signal') : ($? >> 8, 'code');
+  } else {
+    explain($path, 'cannot make a process', "$!");
   }
   my $now = sprintf '%.6f', Time::HiRes::time();
   note('exit', $name, $status, $now, $kind);
@@ -116,6 +168,16 @@ sub decode {
   return \@fields;
 }
 
+# Kind, count, name, fields, and the message as it came; nothing when there is none, or not all of one.
+sub take_message {
+  my ($from) = @_;
+  my $line = <$from>;
+  return unless defined $line;
+  my ($kind, $length, $escaped, $count, $name) = split ' ', $line;
+  return if (read $from, my $payload, $length) != $length;
+  return ($kind, $count, $name, decode($payload, $escaped), $line . $payload);
+}
+
 # What the agent's parent left open (the lock of a flock, a socket) must not live on here and in the jobs.
 sub close_inherited {
   opendir my $directory, '/proc/self/fd' or return;
@@ -133,9 +195,12 @@ if (!sysopen($log, $journal, O_WRONLY | O_CREAT | O_APPEND, 0600)
   exit;
 }
 syswrite STDOUT, "ready perl\n";
-while (defined(my $line = <STDIN>)) {
-  my ($kind, $length, $escaped, $count, $name) = split ' ', $line;
-  last if (read STDIN, my $payload, $length) != $length;
-  my $fields = decode($payload, $escaped);
-  if ($kind eq 'run') { run($name, $count, $fields) } else { take_environment($fields) }
+while (my ($kind, undef, $name, $fields, $message) = take_message(*STDIN)) {
+  if ($kind eq 'run') {
+    run($name, $fields->[0], $message);
+  } else {
+    discard();
+    take_environment($fields);
+    prepare();
+  }
 }

@@ -13,7 +13,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { streamFile } from '../../../src/executors/executor.js';
 import type { Run, RunEnd } from '../../../src/executors/executor.js';
 import { findPrograms } from '../../../src/executors/process/guardian.js';
-import { processStat } from '../../../src/executors/process/proc.js';
+import { allProcesses, processStat } from '../../../src/executors/process/proc.js';
 import { ProcessExecutor } from '../../../src/executors/process/process-executor.js';
 import { bytesToText } from '../../../src/lib/text.js';
 import { systemClock } from '../../../src/lib/clock.js';
@@ -367,6 +367,27 @@ describe('what a guardian needs', () => {
       kind: 'start',
       error: expect.stringMatching(/cannot start: bash: .*\/no\/bash/) as string,
     });
+  });
+
+  it('has the child of the next run ready, does without one that was killed, and takes it along', async () => {
+    const childrenOf = (pid: number): number[] =>
+      allProcesses()
+        .filter(({ parent }) => parent === pid)
+        .map((one) => one.pid);
+    const executor = open();
+    await run(executor, 'a', 'sh', '-c', 'echo $PPID');
+    const guardian = Number(readFileSync(join(directory, 'a.stdout'), 'utf8'));
+    await eventually(() => childrenOf(guardian).length === 1);
+    const [ready] = childrenOf(guardian) as [number];
+    const second = run(executor, 'b', 'true');
+    expect([await second.pid, await second]).toMatchObject([ready, { code: 0 }]);
+    await eventually(() => childrenOf(guardian).length === 1);
+    process.kill(childrenOf(guardian)[0]!, 'SIGKILL');
+    expect(await run(executor, 'c', 'true')).toMatchObject({ code: 0 });
+    await eventually(() => childrenOf(guardian).length === 1);
+    const [last] = childrenOf(guardian) as [number];
+    process.kill(guardian, 'SIGKILL');
+    await eventually(() => processStat(last) === undefined);
   });
 
   it('takes bash for good where Perl does not come up, and runs nothing twice', async () => {
