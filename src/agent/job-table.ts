@@ -1,4 +1,5 @@
 import { Names } from './names.js';
+import { RareNumbers } from './rare-numbers.js';
 
 /** What the scheduler knows of a queued job. */
 export interface QueuedJob {
@@ -21,7 +22,7 @@ const SMALLEST = 64;
 const [HOLD, WAITS_IN_HEAP, GONE] = [1, 2, 4];
 
 /**
- * The queued jobs in columns: some 150 bytes a job, and next to nothing for the garbage collector to walk through. A
+ * The queued jobs in columns: some 130 bytes a job, and next to nothing for the garbage collector to walk through. A
  * job that leaves while a heap still has its slot keeps the slot, and is `isGone`, until the heap gives it up.
  */
 export class JobTable {
@@ -30,8 +31,8 @@ export class JobTable {
   private readonly free: Slot[] = [];
   private readonly names = new Names();
   private orders = new Float64Array(SMALLEST);
-  private priorities = new Float64Array(SMALLEST);
-  private times = new Float64Array(SMALLEST);
+  private readonly priorities = new RareNumbers();
+  private readonly times = new RareNumbers();
   private pools = new Int32Array(SMALLEST);
   private submitters = new Int32Array(SMALLEST);
   private flags = new Uint8Array(SMALLEST);
@@ -47,8 +48,8 @@ export class JobTable {
     this.slots.set(job.id, slot);
     this.ids[slot] = job.id;
     this.orders[slot] = job.order;
-    this.priorities[slot] = job.priority;
-    this.times[slot] = job.notBefore;
+    this.priorities.set(slot, job.priority);
+    this.times.set(slot, job.notBefore);
     this.pools[slot] = this.names.use(job.pool);
     this.submitters[slot] = this.names.use(job.submitter ?? '');
     this.flags[slot] = (job.hold ? HOLD : 0) | (waitsInHeap ? WAITS_IN_HEAP : 0);
@@ -81,9 +82,9 @@ export class JobTable {
   }
 
   submitter = (slot: Slot): string => this.names.text(this.submitters[slot]!);
-  priority = (slot: Slot): number => this.priorities[slot]!;
+  priority = (slot: Slot): number => this.priorities.get(slot);
   order = (slot: Slot): number => this.orders[slot]!;
-  notBefore = (slot: Slot): number => this.times[slot]!;
+  notBefore = (slot: Slot): number => this.times.get(slot);
 
   private release(slot: Slot): void {
     this.names.drop(this.pools[slot]!);
@@ -96,8 +97,6 @@ export class JobTable {
   private grow(): void {
     const size = Math.ceil(this.flags.length * 1.5);
     this.orders = copied(this.orders, new Float64Array(size));
-    this.priorities = copied(this.priorities, new Float64Array(size));
-    this.times = copied(this.times, new Float64Array(size));
     this.pools = copied(this.pools, new Int32Array(size));
     this.submitters = copied(this.submitters, new Int32Array(size));
     this.flags = copied(this.flags, new Uint8Array(size));
