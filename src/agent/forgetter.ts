@@ -58,7 +58,8 @@ export class Forgetter {
     for (let removed = 0; ;) {
       if (this.stopped) return removed;
       const records = next().filter((record) => isFinished(record.state));
-      for (const record of records) await this.spool.remove(record.id, record.run);
+      // one that never ran has no files
+      for (const { id, run } of records) if (run > 0) await this.spool.remove(id, run);
       if (this.stopped || records.length === 0) return removed;
       this.store.remove(records.map(({ id, seq }) => ({ id, seq })));
       removed += records.length;
