@@ -132,6 +132,33 @@ describe('Turns', () => {
     expect(begun).toHaveLength(4);
   });
 
+  it('pauses as long as the most impatient wish says, also of those during a turn', async () => {
+    const { clock, turns, begun, end } = setup();
+    turns.cost = 100;
+    turns.want();
+    await clock.advance(2);
+    await end();
+    turns.want(9);
+    await clock.advance(899);
+    expect(begun).toHaveLength(1);
+    await clock.advance(1);
+    expect(begun).toHaveLength(2);
+    turns.want(9);
+    turns.want();
+    turns.want(9);
+    await end();
+    await clock.advance(199);
+    expect(begun).toHaveLength(2);
+    await clock.advance(1);
+    expect(begun).toHaveLength(3);
+    await end();
+    turns.want(9);
+    await clock.advance(150);
+    turns.want();
+    await clock.advance(50);
+    expect(begun).toHaveLength(4);
+  });
+
   it('now() makes a turn at once', async () => {
     const { turns, begun, end } = setup();
     let quietAgain = false;
