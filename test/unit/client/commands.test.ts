@@ -163,6 +163,53 @@ describe('top on a terminal', () => {
   });
 });
 
+describe('top on a small terminal', () => {
+  const names = Array.from({ length: 30 }, (_, i) => `pool-${i}`);
+  const many = (name: string): unknown =>
+    name === 'pools'
+      ? Object.fromEntries(names.map((pool) => [pool, { 'a-node-of-a-long-name': 4 }]))
+      : undefined;
+
+  it.each([
+    [24, 80, 30],
+    [24, 40, 8],
+    [12, 40, 3],
+    [3, 20, 3],
+    [1, 1, 3],
+  ])('draws no more than %i rows of %i columns with %i pools', async (rows, columns, pools) => {
+    agent = await FakeAgent.listen({
+      protocol: 2,
+      answer: (name) => {
+        const all = many(name) as Record<string, unknown> | undefined;
+        return all && Object.fromEntries(Object.entries(all).slice(0, pools));
+      },
+    });
+    for (let i = 0; i < 50; i++)
+      agent.change(`job-${i}`, {
+        state: 'running',
+        active: true,
+        pool: names[i % pools],
+        node: 'a-node-of-a-long-name',
+        args: ['/usr/local/bin/model', '--steps', '1000000'],
+      });
+    let interrupt = (): void => undefined;
+    const { stdout } = await run(['refresh=0.2', 'top'], {
+      terminal: true,
+      rows,
+      columns,
+      onSignal: (listener) => (interrupt = listener),
+      onOut: () => interrupt(),
+    });
+    const lines = stdout.split('\u001b[3J').at(-1)!.split('\n');
+    expect(lines.length).toBeLessThanOrEqual(Math.max(rows, 2));
+    expect(Math.max(...lines.map((line) => Array.from(line).length))).toBeLessThanOrEqual(columns);
+    if (columns < 20) return;
+    if (rows > 2) expect(lines[0]).toMatch(/^meeseeks 127/);
+    if (pools === 30 || rows <= 12) expect(lines.at(-2)).toMatch(/^… \d+ more$/);
+    else expect(lines.at(-2)).toMatch(/older jobs are not shown/);
+  });
+});
+
 describe('meeseeks-client', () => {
   it('says in one line that nothing is there, with an exit code', async () => {
     agent = await FakeAgent.listen({ protocol: 2 });
