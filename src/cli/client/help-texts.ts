@@ -79,7 +79,11 @@ Prints the free slots of every pool by node, as JSON; null: no limit.`,
 
 Prints the configuration of the agent, after changing what is given. With a node
 a job in its pool __config does it; its args are the configuration when it is
-done.
+done. A word without = is a node: one that the agent does not know is refused.
+
+pools, state, logging and wait_in_pool can be changed, until the next reload or
+restart; everything else only in a file of the agent. Keys that nothing knows
+are warned of.
 
   meeseeks-client conf pools.q1.slots=8`,
   wait: `meeseeks-client wait JOB...

@@ -103,6 +103,16 @@ describe.each([2, 1] as const)('meeseeks-client with an agent of protocol %i', (
     expect(stderr).toMatch(/trying again/);
   });
 
+  it.each(['foo', 'pools.q1.slots'])('does not take the key %s without a value for a node', async (word) => {
+    agent = await FakeAgent.listen({ protocol });
+    const { code, stdout, stderr } = await run(['conf', word]);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toBe(
+      `meeseeks-client: ${word}: no such node, there is n1; to set a key give its value: ${word}=VALUE\n`,
+    );
+    expect(agent.requests.filter((request) => 'submit' in request)).toEqual([]);
+  });
+
   it('says which ids it could not kill or change', async () => {
     agent = await FakeAgent.listen({ protocol });
     const killed = await run(['del', 'nosuch']);
@@ -233,7 +243,10 @@ describe('meeseeks-client', () => {
     [['wait'], 'which job?'],
     [['logs', 'a', 'b'], 'give one job'],
     [['stat', 'jbos'], 'did you mean "jobs"?'],
-    [['conf', 'a', 'b'], 'one node at a time'],
+    [
+      ['conf', 'pools.p.slots', '=', '3'],
+      'one node at a time: pools.p.slots = 3; a setting is written key=value',
+    ],
     [['address', 'stat'], 'there is no command address'],
     [['completion', 'fish'], 'bash and zsh'],
     [['port=0', 'stat'], 'port 0 is no port'],

@@ -76,6 +76,7 @@ describe('client output as recorded from the original', () => {
     ]);
     expect(await asked('qconf', 'pools.q1.slots=5')).toEqual([{ config: { pools: { q1: { slots: 5 } } } }]);
     expect(await asked('qconf', 'a.b=x,2', 'n1')).toEqual([
+      { nodes: {} },
       { submit: { pool: '__config', node: 'n1', args: { a: { b: ['x', 2] } } } },
     ]);
     expect(
