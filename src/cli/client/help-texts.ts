@@ -52,7 +52,9 @@ are. Without ids or filter nothing is killed.`,
 
 Changes jobs and prints them. A filter is parted from the changes by a ":" of
 its own. state=new starts finished jobs again, on any node if node= is not
-given; active jobs cannot be moved: kill them first. Keys as in "sub".
+given; active jobs cannot be moved: kill them first. The present run of a
+running job goes on as it is; what does not reach it is said. Keys as in "sub",
+but env=.
 
   meeseeks-client mod run1 hold=0
   meeseeks-client mod state=failed tag=nightly : state=new retries=2`,

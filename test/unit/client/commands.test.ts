@@ -18,6 +18,14 @@ afterEach(async () => {
 const run = (args: readonly string[], options: Parameters<typeof client>[1] = {}): Promise<Ran> =>
   client(['address=127.0.0.1', `port=${agent!.where.port}`, ...args], options);
 
+/** A change of a running job leaves its state, as the agents have it. */
+function keepsState(name: string, argument: unknown): unknown {
+  if (name !== 'modify' && name !== 'submit') return undefined;
+  const changes = argument as { readonly id: string };
+  const id = name === 'modify' ? Object.keys(changes)[0]! : changes.id;
+  return { [id]: { ...agent!.jobs.get(id), tags: ['t'] } };
+}
+
 describe.each([2, 1] as const)('meeseeks-client with an agent of protocol %i', (protocol) => {
   it('waits for jobs and exits as the first that did not end well', async () => {
     agent = await FakeAgent.listen({ protocol });
@@ -127,6 +135,23 @@ describe.each([2, 1] as const)('meeseeks-client with an agent of protocol %i', (
     });
     const refused = await run(['sub', 'id=x', 'state=new']);
     expect([refused.code, JSON.parse(refused.stdout)]).toEqual([1, { x: false }]);
+  });
+
+  it.each([
+    [
+      ['pool=q9', 'node=zz', 'state=new', 'tags=t', 'stdout=/x', 'runtime=9'],
+      'job r, s are running, and the present run is not affected: not changed: pool, node, state; for the next run: stdout, runtime',
+    ],
+    [['hold=1'], 'job r, s are running, and the present run is not affected: for the next run: hold'],
+    [['tags=t', 'retries=2', 'restart=1', 'kill_grace=1'], undefined],
+  ])('says what a change does not do to running jobs: %j', async (changes, note) => {
+    agent = await FakeAgent.listen({ protocol, answer: keepsState });
+    const base = { active: true, pool: 'p', args: ['x'] };
+    for (const id of ['r', 's']) agent.change(id, { ...base, state: 'running' });
+    agent.change('w', { ...base, state: 'new' });
+    const { code, stderr } = await run(['mod', 'r', 's', 'w', ...changes]);
+    expect([code, stderr]).toEqual([0, note === undefined ? '' : `meeseeks-client: ${note}\n`]);
+    expect((await run(['mod', 'w', ...changes])).stderr).toBe('');
   });
 
   it('passes directory and environment to an agent that keeps them private', async () => {
@@ -240,6 +265,8 @@ describe('meeseeks-client', () => {
     [['sub', 'q1'], 'what is to run in q1?'],
     [['mod', 'a'], 'what is to change?'],
     [['mod', 'hold=1'], 'which jobs?'],
+    [['mod', 'a', 'env=none'], 'env= counts when a job is submitted'],
+    [['sub', 'id=a', 'state=new', 'env=A,B'], 'env= counts when a job is submitted'],
     [['wait'], 'which job?'],
     [['logs', 'a', 'b'], 'give one job'],
     [['stat', 'jbos'], 'did you mean "jobs"?'],
