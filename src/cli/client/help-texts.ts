@@ -33,10 +33,10 @@ Keys:
   meeseeks-client sub id=probe 'q1@*' uptime`,
   job: `meeseeks-client job|get [ids|filter]
 
-Prints jobs as JSON, all without a filter. Unknown ids are left out. The
-environment of jobs is not printed. A filter is key=value of any attribute:
-node= pool= state= tag= rc= active=; all must match, a trailing * matches the
-rest; ts= and seq= mean changed after.
+Prints jobs as JSON, all without a filter. Unknown ids are left out: {} and exit
+code 0 when there is none. The environment of jobs is not printed. A filter is
+key=value of any attribute: node= pool= state= tag= rc= active=; all must match,
+a trailing * matches the rest; ts= and seq= mean changed after.
 
   meeseeks-client get state=failed pool=q* tag=nightly`,
   ls: `meeseeks-client ls [--plain] [ids|filter]

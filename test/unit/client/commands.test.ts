@@ -121,6 +121,20 @@ describe.each([2, 1] as const)('meeseeks-client with an agent of protocol %i', (
     expect(agent.requests.filter((request) => 'submit' in request)).toEqual([]);
   });
 
+  it.each([
+    [['job', 'nosuch'], '{}\n'],
+    [['ls', 'nosuch'], '[]\n'],
+    [['del'], '{}\n'],
+  ])(
+    'finds nothing without an error, as docs/client.md and the recordings have it: %j',
+    async (args, stdout) => {
+      agent = await FakeAgent.listen({ protocol });
+      agent.change('a', { state: 'new', pool: 'p', args: ['x'] });
+      expect(await run(args)).toEqual({ code: 0, stdout, stderr: '' });
+      expect(agent.jobs.get('a')).toMatchObject({ state: 'new' });
+    },
+  );
+
   it('says which ids it could not kill or change', async () => {
     agent = await FakeAgent.listen({ protocol });
     const killed = await run(['del', 'nosuch']);
