@@ -93,6 +93,18 @@ function escapeCharacter(character: string): string {
   return `\\x${(code >= 0xdc80 ? code - 0xdc00 : code).toString(16).padStart(2, '0')}`;
 }
 
+/** The texts that `printable` shows like this, for who copies it from there: `bad\xff.dat` is a stray byte, or U+00FF. */
+export function unprintable(shown: string): string[] {
+  const texts = [0xdc00, 0].map((high) =>
+    shown.replace(/\\(?:x([0-9a-f]{2})|([nt'\\]))/g, (_, hex: string | undefined, letter: string) => {
+      if (hex === undefined) return { n: '\n', t: '\t' }[letter] ?? letter;
+      const code = Number.parseInt(hex, 16);
+      return String.fromCharCode(code < 0x80 ? code : high + code);
+    }),
+  );
+  return [...new Set(texts)].filter((text) => text !== shown);
+}
+
 /** An argument as bash reads it back, byte for byte, and a terminal can show it: `$'...'` where it needs escapes. */
 export function shellQuoted(text: string): string {
   if (/^[\p{L}\p{N}_.,:+@%/=-]+$/u.test(text)) return text;
