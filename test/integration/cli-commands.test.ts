@@ -1,6 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect } from 'vitest';
 import { touchMark } from '../../src/watch/marker-time.js';
@@ -41,6 +42,8 @@ describe('--once', () => {
     expect((await scene.run('--once', scene.config)).code).toBe(0);
     expect(scene.runs().toSorted()).toEqual(['a', 'b', 'c']);
     expect(scene.markers().length).toBe(3);
+    expect(existsSync(join(scene.state, 'agent.db'))).toBe(true);
+    expect(existsSync(join(scene.state, 'agent.pid'))).toBe(false);
     expect((await scene.run('--once', scene.config)).code).toBe(0);
     expect(scene.runs().length).toBe(3);
   });
