@@ -17,7 +17,9 @@ process.exitCode = await clientMain(process.argv.slice(2), basename(process.argv
   errBytes: (bytes) => void process.stderr.write(bytes),
   isTerminal: process.stderr.isTTY,
   outIsTerminal: process.stdout.isTTY,
-  columns: process.stdout.columns ?? 80,
+  get columns() {
+    return process.stdout.columns ?? 80; // a window changes its size while `top` runs
+  },
   rows: () => process.stdout.rows ?? 24,
   onSignal: (signal, listener) => {
     process.on(signal, listener);

@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.js';
 import type { Log } from '../lib/log.js';
 import type { AgentPort } from '../protocol/agent.js';
 import type { Ledger } from '../watch/ledger.js';
+import { removePidFile } from './pid-file.js';
 import { poolsUsed } from './pools-used.js';
 import type { ServiceAgent } from './service-agent.js';
 
@@ -60,7 +61,10 @@ export async function createEmbeddedAgent(
     drain: () => inner.stop('drain'),
     kill: () => inner.stop('kill').then(() => undefined),
     disconnect: () => Promise.resolve(),
-    close: () => inner.stop('leave'),
+    close: async () => {
+      await inner.stop('leave');
+      removePidFile(options.directory);
+    },
   };
 }
 

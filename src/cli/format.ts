@@ -1,4 +1,4 @@
-import { printable } from '../lib/text.js';
+import { shellQuoted } from '../lib/text.js';
 
 /** A moment as people say it: `in 12 s (14:03:10)`, or `12 s ago`. @param at ms since the epoch */
 export function moment(at: number, now: number): string {
@@ -37,6 +37,11 @@ export function table(
     .join('\n');
 }
 
-/** A command as a person may copy it; only for reading, never fed to a shell by us. */
-export const commandLine = (args: readonly string[]): string =>
-  args.map((arg) => (arg === '' ? "''" : printable(arg))).join(' ');
+/** A command as a person may paste it into bash, with every argument as it is. */
+export function commandLine([program, ...args]: readonly string[]): string {
+  if (program === undefined) return '';
+  const first = shellQuoted(program);
+  // bare, NAME=value in front would be an assignment
+  const isAssignment = first === program && program.includes('=');
+  return [isAssignment ? `'${program}'` : first, ...args.map(shellQuoted)].join(' ');
+}

@@ -299,6 +299,9 @@ async function reset(kind: ResetKind, argv: ResetArguments, context: Context): P
 
 /** Settings written as options are the likely mistake. */
 function usageMessage(message: string): string {
+  // `explain` is the only command that needs one
+  if (message.startsWith('Not enough non-option arguments'))
+    return 'explain needs a file: meeseeks-watch explain FILE [key=value]... [config-file]...; see meeseeks-watch --help';
   const unknown = /^Unknown arguments?: (\S+?)(,|$)/.exec(message)?.[1];
   if (unknown === undefined) return `${message}; see meeseeks-watch --help`;
   const near = nearest(unknown, optionNames);

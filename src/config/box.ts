@@ -40,6 +40,17 @@ export interface BoxSource {
   readonly pushed?: readonly Record<string, unknown>[];
 }
 
+/** What only a restart changes: the keys, and what they are in a loaded configuration. */
+export const fixedKeys = {
+  name: 'name',
+  listen: 'listen',
+  user: 'user',
+  group: 'group',
+  state_dir: 'stateDir',
+  on_stop: 'onStop',
+  nodes: 'nodes',
+} as const satisfies Readonly<Record<string, keyof BoxConfig>>;
+
 export interface LoadedBox {
   readonly config?: BoxConfig;
   readonly problems: readonly Problem[];
@@ -51,7 +62,7 @@ export function loadBox({ files, overrides, pushed = [] }: BoxSource, cwd: strin
   const trees = parsed.flatMap(({ tree }) => (tree === undefined ? [] : [tree]));
   const base = trees.reduce(mergeMappings, emptyMap({ file: files[0] ?? 'command line' }));
   const { root, problems: overrideProblems } = applyOverrides(base, overrides, boxTypes);
-  const pushes = pushed.map((one) => parse(Buffer.from(JSON.stringify(one)), 'pushed configuration'));
+  const pushes = pushed.map(parsePushed);
   const merged = pushes.flatMap(({ tree }) => (tree === undefined ? [] : [tree])).reduce(mergeMappings, root);
   const syntax = [...[...parsed, ...pushes].flatMap(({ problems }) => problems), ...overrideProblems];
   const found: Problem[] = [];
@@ -62,6 +73,18 @@ export function loadBox({ files, overrides, pushed = [] }: BoxSource, cwd: strin
   if (hasErrors(all)) return { problems: all };
   const paths = files.map((file) => resolvePath(cwd, file));
   return { config: settings(sections, merged, paths, cwd), problems: all };
+}
+
+const PUSHED = 'pushed configuration';
+
+const parsePushed = (pushed: Record<string, unknown>) => parse(Buffer.from(JSON.stringify(pushed)), PUSHED);
+
+/** The warnings that a file of this content would get; errors depend on what it is merged with. */
+export function checkPushed(pushed: Record<string, unknown>): Problem[] {
+  const { tree } = parsePushed(pushed);
+  if (tree === undefined) return [];
+  const sections = sectionsOf(tree, []);
+  return uniqueProblems(checkBox(sections)).filter(({ severity }) => severity === 'warning');
 }
 
 function settings(sections: BoxSections, root: Mapping, files: string[], cwd: string): BoxConfig {

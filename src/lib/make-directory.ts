@@ -1,13 +1,13 @@
 import { dirname } from 'node:path';
 import { hasCode } from './errors.js';
 import { realFileSystem, type FileSystem } from './file-system.js';
-import { bytesToBuffer, textToBytes } from './text.js';
+import { bytesToBuffer, printable, textToBytes } from './text.js';
 
 /**
  * `mkdir -p`. Not Node's recursive mkdirSync: where a directory cannot be made although its parent exists (below
  * /proc, say) that one tries for ever.
  * @param path text, see text.ts
- * @throws the system error
+ * @throws the system error; where something else has the name, one of code EEXIST that says so
  */
 export function makeDirectory(
   path: string,
@@ -22,8 +22,10 @@ export function makeDirectory(
     if (hasCode(error, 'ENOENT') && above !== path && !isDirectory(above, fs)) {
       makeDirectory(above, mode, fs);
       fs.mkdirSync(bytes, { mode });
-    } else if (!hasCode(error, 'EEXIST') || !isDirectory(path, fs)) {
+    } else if (!hasCode(error, 'EEXIST')) {
       throw error;
+    } else if (!isDirectory(path, fs)) {
+      throw Object.assign(new Error(`${printable(path)} is there and is no directory`), { code: 'EEXIST' });
     }
   }
 }

@@ -86,10 +86,41 @@ export function printable(text: string): string {
 
 function escapeCharacter(character: string): string {
   const code = character.codePointAt(0)!;
-  if (code >= 0xdc80 && code <= 0xdcff && character.length === 1) return `\\x${(code - 0xdc00).toString(16)}`;
   if (character === '\n') return '\\n';
   if (character === '\t') return '\\t';
   if (character === "'" || character === '\\') return `\\${character}`;
-  if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return `\\x${code.toString(16).padStart(2, '0')}`;
-  return character;
+  if (!isHidden(character)) return character;
+  return `\\x${(code >= 0xdc80 ? code - 0xdc00 : code).toString(16).padStart(2, '0')}`;
+}
+
+/** The texts that `printable` shows like this, for who copies it from there: `bad\xff.dat` is a stray byte, or U+00FF. */
+export function unprintable(shown: string): string[] {
+  const texts = [0xdc00, 0].map((high) =>
+    shown.replace(/\\(?:x([0-9a-f]{2})|([nt'\\]))/g, (_, hex: string | undefined, letter: string) => {
+      if (hex === undefined) return { n: '\n', t: '\t' }[letter] ?? letter;
+      const code = Number.parseInt(hex, 16);
+      return String.fromCharCode(code < 0x80 ? code : high + code);
+    }),
+  );
+  return [...new Set(texts)].filter((text) => text !== shown);
+}
+
+/** An argument as bash reads it back, byte for byte, and a terminal can show it: `$'...'` where it needs escapes. */
+export function shellQuoted(text: string): string {
+  if (/^[\p{L}\p{N}_.,:+@%/=-]+$/u.test(text)) return text;
+  const characters = Array.from(text);
+  if (!characters.some(isHidden)) return `'${text.replaceAll("'", `'\\''`)}'`;
+  return `$'${characters.map(escapeForShell).join('')}'`;
+}
+
+/** Stray bytes and control characters. */
+function isHidden(character: string): boolean {
+  const code = character.codePointAt(0)!;
+  const isStray = code >= 0xdc80 && code <= 0xdcff && character.length === 1;
+  return isStray || code < 0x20 || (code >= 0x7f && code < 0xa0);
+}
+
+function escapeForShell(character: string): string {
+  if (!isHidden(character) || character === '\n' || character === '\t') return escapeCharacter(character);
+  return Array.from(textToBuffer(character), (byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('');
 }

@@ -1,4 +1,8 @@
+import type { WatchDefinition } from '../config/schema.js';
+import { describeError } from '../lib/errors.js';
+import { textToBytes } from '../lib/text.js';
 import { ageVerdict } from './age.js';
+import { isLink, look } from './folder-scan.js';
 import { milliseconds } from './identity.js';
 import type { Inspection } from './inspect.js';
 import type { ObservedFile } from './observation.js';
@@ -55,8 +59,9 @@ export function explain(inspection: Inspection, path: string): Explanation {
   rules.push({ rule: 'glob', verdict: 'pass', detail: describeLists(inspection, selection.lists) });
   const file = observer.get(path);
   if (file === undefined) {
-    rules.push({ rule: 'exists', verdict: 'fail', detail: `no ${watch.type} of this name is there` });
-    return done('waits for the file to appear');
+    const { detail, verdict, isData } = describeAbsence(watch, path);
+    rules.push({ rule: 'exists', verdict: 'fail', detail });
+    return done(verdict, { isData });
   }
   if (inspection.owner !== undefined)
     rules.push({ rule: 'lease', verdict: 'info', detail: `held by ${inspection.owner}` });
@@ -67,6 +72,42 @@ export function explain(inspection: Inspection, path: string): Explanation {
   const blocked = waiting.find((w) => w.file === file);
   if (unit === undefined) return explainNoUnit(inspection, file, blocked, rules, done);
   return explainUnit(inspection, unit, file, rules, done);
+}
+
+/** Why the scan has no data under this name, although the name is right: what else is there. */
+function describeAbsence(
+  { type, path: root }: WatchDefinition,
+  path: string,
+): { detail: string; verdict: string; isData: boolean } {
+  const bytes = textToBytes(`${root!}/${path}`);
+  const found = look(bytes);
+  const appears = { verdict: `waits for the ${type} to appear`, isData: true };
+  const other = (what: string) => ({
+    detail: `${what} of this name is there; the watch takes ${type === 'file' ? 'files' : 'directories'}`,
+    verdict: 'not data of this watch',
+    isData: false,
+  });
+  switch (found.kind) {
+    case 'gone':
+      return isLink(bytes)
+        ? { detail: 'a link of this name is there, and leads to nothing', ...appears }
+        : { detail: `no ${type} of this name is there`, ...appears };
+    case 'error':
+      return {
+        detail: `cannot look at it: ${describeError(found.error)}`,
+        verdict: 'waits until it can be looked at',
+        isData: true,
+      };
+    case 'other':
+      return other('a pipe, socket or device');
+    case 'file':
+    case 'directory':
+      if (found.kind !== type) return other(`a ${found.kind}`);
+      return {
+        detail: `a ${type} of this name is there, but the scan did not come to it: it came just now, or below a link to a folder`,
+        ...appears,
+      };
+  }
 }
 
 type Done = (verdict: string, more?: Partial<Explanation>) => Explanation;

@@ -44,3 +44,10 @@ it('a message that nobody writes is found', () => {
     unknown('## Troubleshooting\n\n| message | what |\n| --- | --- |\n| `cannot frobnicate ...` | no |\n'),
   ).toEqual(['cannot frobnicate']);
 });
+
+it('docs/agent.md has every variable that jobs are given', () => {
+  const given = new Set(sources.match(/'MEESEEKS_(?!\w*CONF)[A-Z_]+'/g)!.map((name) => name.slice(1, -1)));
+  expect(given.size).toBeGreaterThan(4);
+  const page = readFileSync(join(root, 'docs/agent.md'), 'utf8');
+  expect([...given].filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
+});

@@ -176,3 +176,9 @@ it('does not take a token that others can read', async () => {
   chmodSync(token_file, 0o644);
   await expect(Box.start({ config: { listen: { token_file } } })).rejects.toThrow(/chmod 600/);
 });
+
+it('a state directory below something that is no directory: says what is in the way', async () => {
+  await expect(Box.start({ config: { state_dir: '/dev/null/x' } })).rejects.toThrow(
+    /cannot make the state directory \/dev\/null\/x: \/dev\/null is there and is no directory; set state_dir/,
+  );
+});

@@ -147,6 +147,27 @@ describe('state.expire', () => {
   );
 });
 
+describe('agent.pid', () => {
+  it.each([['SIGTERM'], ['SIGINT'], ['SIGINT', 'SIGINT']] as const)(
+    'is gone after %s',
+    async (...signals) => {
+      box = await Box.start({ config: { pools: { p: {} }, state_dir: 'state' } });
+      const file = join(box.directory, 'state/agent.pid');
+      expect(readFileSync(file, 'utf8')).toBe(`${box.pid}\n`);
+      await box.stop(...signals);
+      expect(existsSync(file)).toBe(false);
+    },
+  );
+
+  it('of another process stays', async () => {
+    box = await Box.start({ config: { pools: { p: {} }, state_dir: 'state' } });
+    const file = join(box.directory, 'state/agent.pid');
+    writeFileSync(file, '1\n');
+    await box.stop('SIGTERM');
+    expect(readFileSync(file, 'utf8')).toBe('1\n');
+  });
+});
+
 it('state.timeout: this node is online however long nobody asked', async () => {
   box = await Box.start({ config: { pools: { p: {} }, state: { timeout: 0.1 } } });
   await pause(400);

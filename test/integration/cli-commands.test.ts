@@ -1,6 +1,7 @@
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect } from 'vitest';
 import { touchMark } from '../../src/watch/marker-time.js';
@@ -41,6 +42,8 @@ describe('--once', () => {
     expect((await scene.run('--once', scene.config)).code).toBe(0);
     expect(scene.runs().toSorted()).toEqual(['a', 'b', 'c']);
     expect(scene.markers().length).toBe(3);
+    expect(existsSync(join(scene.state, 'agent.db'))).toBe(true);
+    expect(existsSync(join(scene.state, 'agent.pid'))).toBe(false);
     expect((await scene.run('--once', scene.config)).code).toBe(0);
     expect(scene.runs().length).toBe(3);
   });
@@ -257,6 +260,69 @@ describe('explain', () => {
     expect(elsewhere.stderr).toContain(scene.data);
     scene.watch({ min_age: 600 });
     expect(await explain(scene.file('1.a'))).toMatch(/min_age/);
+  });
+
+  test('what is there and no file is told apart', async ({ scene }) => {
+    scene.watch();
+    mkdirSync(scene.file('folder'));
+    execFileSync('mkfifo', [scene.file('pipe')]);
+    symlinkSync('nowhere', scene.file('link'));
+    const explain = async (file: string) =>
+      (await scene.run('explain', scene.file(file), scene.config)).stdout;
+    expect(await explain('folder')).toMatch(
+      /not data of this watch\n[^]*a directory of this name is there; .* takes files/,
+    );
+    expect(await explain('pipe')).toMatch(
+      /not data of this watch\n[^]*a pipe, socket or device of this name is there/,
+    );
+    expect(await explain('link')).toMatch(
+      /waits for the file to appear\n[^]*a link of this name .* leads to nothing/,
+    );
+    scene.drop('a');
+    scene.watch({ type: 'directory' });
+    expect(await explain('a')).toMatch(/a file of this name is there; the watch takes directories/);
+    expect(await explain('b')).toMatch(/waits for the directory to appear\n[^]*no directory of this name/);
+  });
+
+  test('takes a name as plan prints it; the same text as a name comes first', async ({ scene }) => {
+    scene.watch();
+    writeFileSync(
+      Buffer.concat([Buffer.from(`${scene.data}/bad`), Buffer.from([0xff]), Buffer.from('.dat')]),
+      '',
+    );
+    const printed = /bad.*\.dat/.exec((await scene.run('plan', scene.config)).stdout)![0];
+    expect(printed).toBe('bad\\xff.dat');
+    const explained = async () => (await scene.run('explain', scene.file(printed), scene.config)).stdout;
+    expect(await explained()).toContain("'bad\\xff.dat' in watch w: would submit");
+    writeFileSync(scene.file(printed), '');
+    expect(await explained()).toContain("'bad\\\\xff.dat' in watch w: would submit");
+    const lossy = await scene.run('explain', scene.file('bad\ufffd.dat'), scene.config);
+    expect([lossy.code, lossy.stderr]).toEqual([2, expect.stringContaining('as plan prints it') as string]);
+  });
+
+  test('without a file, and for a watch, says what to give', async ({ scene }) => {
+    const service = { pool: 'p', args: ['sleep', '600'] };
+    scene.configure({
+      pools: { p: {} },
+      watch: {
+        w: { path: scene.data, glob: '*', jobs: [service] },
+        s: { path: scene.data, jobs: [service] },
+      },
+    });
+    const said = async (...args: string[]) => {
+      const { code, stderr } = await scene.run('explain', ...args);
+      expect(code).toBe(2);
+      return stderr;
+    };
+    expect(await said()).toMatch(/^meeseeks-watch: explain needs a file: meeseeks-watch explain FILE/);
+    expect(await said('s', scene.config)).toMatch(/: s is a watch without globs: it keeps its jobs running/);
+    expect(await said('w', scene.config)).toMatch(/: w is a watch, not a file; no watch looks at/);
+    expect(await said('/x/y', scene.config)).toMatch(
+      /\n {2}w: \/.*\n {2}s: no files, it keeps its jobs running\n$/,
+    );
+    expect((await scene.run('explain', scene.file('a'), scene.config)).stdout).toMatch(
+      /^a in watch w: [^\n]*\n[^]*no file/,
+    );
   });
 
   test('touches nothing', async ({ scene }) => {

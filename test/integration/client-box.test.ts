@@ -150,6 +150,44 @@ describe('meeseeks-client with meeseeks-box', () => {
     expect(await agent.pools()).toMatchObject({ q2: { n1: 3 } });
   });
 
+  it.each([
+    ['slot=1', [], 'warning: slot: nothing knows this key'],
+    ['pools.q2.slot=1', [], 'warning: pools.q2.slot: unknown key; did you mean "slots"?'],
+    ['pools.q2.slot=1', ['n1'], 'warning: pools.q2.slot: unknown key; did you mean "slots"?'],
+    ['defaults.slos=1', [], 'warning: defaults.slos: no section knows this key; did you mean "slots"?'],
+  ])('warns of a pushed key as of one in a file: conf %s %j', async (word, node, message) => {
+    const { code, stderr } = await program(['conf', word, ...node], env);
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/^meeseeks-client: .*\n$/)]);
+    expect(stderr).toContain(message);
+    expect((await program(['conf', '!slot=1', '!defaults=1', 'pools.!q2=1'], env)).code).toBe(0);
+  });
+
+  it.each([
+    ['listen.token=abc', 'listen'],
+    ['listen.token=', 'listen.token'],
+    ['defaults.token=abc', 'listen'],
+    ['defaults.max_connections=9', 'listen'],
+    ['on_stop=kill', 'on_stop'],
+    ['nodes.x.port=1', 'nodes'],
+  ])('says that it cannot be pushed: conf %s', async (word, key) => {
+    const before = await program(['conf'], env);
+    const { code, stdout, stderr } = await program(['conf', word], env);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(new RegExp(`^meeseeks-client: config: .*\\b${key}\\b.*\n$`));
+    expect(await program(['conf'], env)).toEqual(before);
+  });
+
+  it('says so of a push by a job, too, which nobody waits for', async () => {
+    const { code, stdout, stderr } = await program(['conf', 'listen.token=abc', 'n1'], env);
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringContaining('listen can only be changed in a file') as string,
+    ]);
+    const [id] = Object.keys(JSON.parse(stdout) as object);
+    expect(await agent.wait(id!)).toMatchObject({ state: 'failed' });
+    expect((await program(['conf', 'pools.q2.slots=3', 'n1'], env)).stderr).toBe('');
+  });
+
   it('runs the example of the documentation', async () => {
     const job = await agent.submit({
       pool: 'q1',

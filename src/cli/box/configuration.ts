@@ -1,14 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import { loadBox, type BoxConfig, type BoxSource } from '../../config/box.js';
+import { checkPushed, fixedKeys, loadBox, type BoxConfig, type BoxSource } from '../../config/box.js';
 import { formatProblem, type Problem } from '../../config/load.js';
 import type { Log } from '../../lib/log.js';
 import { RequestError } from '../../server/errors.js';
 import { isMapping } from '../../server/json.js';
 import type { ConfigPort } from '../../server/service.js';
 import { countErrors } from '../configuration.js';
-
-/** What only a restart changes. */
-const fixed = ['name', 'listen', 'user', 'group', 'state_dir', 'nodes'] as const;
 
 /**
  * The configuration in force, changed by a reload of its files or by what clients push. What was pushed lasts until
@@ -51,6 +48,7 @@ export class LiveConfiguration implements ConfigPort {
       );
     this.pushed = pushed;
     this.apply(config);
+    for (const problem of checkPushed(value)) this.tell(problem);
     this.log.info(
       { keys: Object.keys(value) },
       `a client changed the configuration: ${Object.keys(value).join(', ')}`,
@@ -81,14 +79,30 @@ export class LiveConfiguration implements ConfigPort {
     else this.log.warn({}, formatProblem(problem));
   }
 
+  /** As written, and as it works: a secret is not shown, and `defaults` changes other sections than its own. */
   private fixedChanges(config: BoxConfig): string[] {
-    return fixed.filter((key) => !isDeepStrictEqual(config.shown[key], this.config.shown[key]));
+    return Object.entries(fixedKeys)
+      .filter(
+        ([key, field]) =>
+          !isDeepStrictEqual(config.shown[key], this.config.shown[key]) ||
+          !isDeepStrictEqual(effective(config, field), effective(this.config, field)),
+      )
+      .map(([key]) => key);
   }
 
   private apply(config: BoxConfig): void {
     this.config = config;
     for (const listener of this.listeners) listener(config);
   }
+}
+
+/** A setting as it works; an address found by its prefix changes with the interfaces of the host, and is left out. */
+function effective(config: BoxConfig, field: (typeof fixedKeys)[keyof typeof fixedKeys]): unknown {
+  if (field !== 'listen') return config[field];
+  const { address, ...rest } = config.listen;
+  const { listen, defaults } = config.shown;
+  const isFound = [listen, defaults].some((section) => isMapping(section) && 'prefix' in section);
+  return isFound ? rest : { ...rest, address };
 }
 
 /** Mappings merge key by key, anything else replaces. */

@@ -11,6 +11,7 @@ import { startServer, type Server } from '../../server/server.js';
 import { exitCodes, type Context } from '../context.js';
 import { exposures } from '../exposed-secrets.js';
 import { openConfigurations, ownStateDirectory } from '../ownership.js';
+import { removePidFile } from '../pid-file.js';
 import { safeName, stateHome } from '../state-directory.js';
 import { StopRequests, type Stop } from '../stop-requests.js';
 import { LiveConfiguration } from './configuration.js';
@@ -53,6 +54,7 @@ export async function runBox(options: BoxOptions): Promise<number> {
     core.onClosing(() => {
       checkpoints.stop();
       history.stop();
+      removePidFile(directory);
     });
     return await serve(options, live, core, checkpoints, stops);
   } finally {

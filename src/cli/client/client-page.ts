@@ -55,7 +55,7 @@ export const clientPage: Page = {
       title: 'EXIT STATUS',
       entries: [
         ['0', 'fine'],
-        ['1', 'a job is unknown or was refused'],
+        ['1', 'a job to kill, to change or to read is unknown, or one was refused'],
         ['2', 'wrong usage'],
         ['3', 'the agent cannot be reached or does not answer'],
         ['of the job', 'with "wait"; 125 when waiting itself failed'],

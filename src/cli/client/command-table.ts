@@ -60,7 +60,7 @@ export const commands: readonly Command[] = [
   {
     names: ['conf'],
     summary: 'print or change an agent’s configuration',
-    run: async (call) => (await import('./commands/cluster.js')).configCommand(call),
+    run: async (call) => (await import('./commands/conf.js')).configCommand(call),
   },
   {
     names: ['wait'],

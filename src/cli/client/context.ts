@@ -31,7 +31,7 @@ export interface Call {
 /** Exit codes of meeseeks-client, as documented in its help. */
 export const clientExit = {
   ok: 0,
-  /** a job is unknown, was refused, or cannot be changed */
+  /** a job to kill, to change or to read is unknown, or one was refused */
   refused: 1,
   usage: 2,
   /** the agent cannot be reached, or does not answer */

@@ -33,10 +33,10 @@ Keys:
   meeseeks-client sub id=probe 'q1@*' uptime`,
   job: `meeseeks-client job|get [ids|filter]
 
-Prints jobs as JSON, all without a filter. Unknown ids are left out. The
-environment of jobs is not printed. A filter is key=value of any attribute:
-node= pool= state= tag= rc= active=; all must match, a trailing * matches the
-rest; ts= and seq= mean changed after.
+Prints jobs as JSON, all without a filter. Unknown ids are left out: {} and exit
+code 0 when there is none. The environment of jobs is not printed. A filter is
+key=value of any attribute: node= pool= state= tag= rc= active=; all must match,
+a trailing * matches the rest; ts= and seq= mean changed after.
 
   meeseeks-client get state=failed pool=q* tag=nightly`,
   ls: `meeseeks-client ls [--plain] [ids|filter]
@@ -52,7 +52,9 @@ are. Without ids or filter nothing is killed.`,
 
 Changes jobs and prints them. A filter is parted from the changes by a ":" of
 its own. state=new starts finished jobs again, on any node if node= is not
-given; active jobs cannot be moved: kill them first. Keys as in "sub".
+given; active jobs cannot be moved: kill them first. The present run of a
+running job goes on as it is; what does not reach it is said. Keys as in "sub",
+but env=.
 
   meeseeks-client mod run1 hold=0
   meeseeks-client mod state=failed tag=nightly : state=new retries=2`,
@@ -79,7 +81,11 @@ Prints the free slots of every pool by node, as JSON; null: no limit.`,
 
 Prints the configuration of the agent, after changing what is given. With a node
 a job in its pool __config does it; its args are the configuration when it is
-done.
+done. A word without = is a node: one that the agent does not know is refused.
+
+pools, state, logging and wait_in_pool can be changed, until the next reload or
+restart; everything else only in a file of the agent. Keys that nothing knows
+are warned of.
 
   meeseeks-client conf pools.q1.slots=8`,
   wait: `meeseeks-client wait JOB...

@@ -88,8 +88,13 @@ function split(word: string): [key: string, json: boolean, text: string] {
   return [key, json === ':', text];
 }
 
+export const ENV_IS_FIXED =
+  'env= counts when a job is submitted; a job that is there keeps its environment: submit another';
+
 const unknownKey = (key: string): string =>
-  `${key}= is no attribute of a job that can be set; ${suggest(key, submitKeys) ?? ''}`;
+  key === 'env'
+    ? ENV_IS_FIXED
+    : `${key}= is no attribute of a job that can be set; ${suggest(key, submitKeys) ?? ''}`;
 
 function typed(key: string, text: string, kind: Kind): unknown {
   switch (kind) {

@@ -141,7 +141,8 @@ export function age(job: Job, now: number): string {
   return seconds < 48 * 3600 ? `${Math.round(seconds / 3600)}h` : `${Math.round(seconds / 86400)}d`;
 }
 
-const cut = (text: string, width: number): string => {
+/** At most `width` characters; `…` says that some are missing. */
+export const cut = (text: string, width: number): string => {
   const characters = Array.from(text);
   return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`;
 };

@@ -3,8 +3,9 @@ import { resolve } from 'node:path';
 import type { ResolvedConfig } from '../../config/load.js';
 import type { WatchDefinition } from '../../config/schema.js';
 import { UserError } from '../../lib/errors.js';
-import { bytesToBuffer, printable, textToBytes } from '../../lib/text.js';
+import { bytesToBuffer, printable, textToBytes, unprintable } from '../../lib/text.js';
 import { explain, type Explanation } from '../../watch/explain.js';
+import { isLink, look } from '../../watch/folder-scan.js';
 import type { Inspection } from '../../watch/inspect.js';
 import type { ConfigurationSource } from '../configuration.js';
 import type { Context } from '../context.js';
@@ -36,16 +37,11 @@ export async function explainCommand(
   json: boolean,
   context: Context,
 ): Promise<number> {
-  const absolute = resolve(context.cwd, file);
-  const watches = config.watches.filter((watch) => relativeTo(watch, absolute) !== undefined);
-  if (watches.length === 0) {
-    const paths = config.watches.flatMap((watch) =>
-      watch.path === undefined
-        ? []
-        : [`  ${watch.name}: ${watch.path}${watch.recursive ? ' (and below)' : ''}`],
-    );
-    throw new UserError(`no watch looks at ${printable(absolute)}; the watches look at\n${paths.join('\n')}`);
-  }
+  const absolute = meant(file, context.cwd);
+  const watches = config.watches.filter(
+    (watch) => watch.lists.length > 0 && relativeTo(watch, absolute) !== undefined,
+  );
+  if (watches.length === 0) throw new UserError(noWatch(file, absolute, config.watches));
   const inspections = await inspectAll({ ...config, watches }, source, context);
   const explained = inspections.map((inspection) => {
     const path = relativeTo(inspection.watch, absolute)!;
@@ -61,6 +57,36 @@ export async function explainCommand(
     );
   else context.out(describeAll(explained, context.clock.now()));
   return exitCodes.ok;
+}
+
+/** The file of this name, or else the one that `plan` shows like this. */
+function meant(file: string, cwd: string): string {
+  const paths = [file, ...unprintable(file)].map((text) => resolve(cwd, text));
+  const found = paths.find(isThere);
+  if (found === undefined && file.includes('\ufffd'))
+    throw new UserError(
+      `${file}: bytes that are no UTF-8 do not reach this program; write the name as plan prints it, such as 'bad\\xff.dat'`,
+    );
+  return found ?? paths[0]!;
+}
+
+function isThere(path: string): boolean {
+  const bytes = textToBytes(path);
+  return look(bytes).kind !== 'gone' || isLink(bytes);
+}
+
+/** What to give instead: the name of a watch is taken for one of a file, and a service has no files. */
+function noWatch(file: string, absolute: string, watches: readonly WatchDefinition[]): string {
+  const named = watches.find(({ name }) => name === file);
+  if (named?.lists.length === 0)
+    return `${printable(file)} is a watch without globs: it keeps its jobs running and looks at no files, so there is nothing to explain; meeseeks-watch status counts its jobs`;
+  const places = watches.map((watch) =>
+    watch.lists.length === 0 || watch.path === undefined
+      ? `  ${printable(watch.name)}: no files, it keeps its jobs running`
+      : `  ${printable(watch.name)}: ${printable(watch.path)}${watch.recursive ? ' (and below)' : ''}`,
+  );
+  const what = named === undefined ? '' : `${printable(file)} is a watch, not a file; `;
+  return `${what}no watch looks at ${printable(absolute)}; the watches look at\n${places.join('\n')}`;
 }
 
 /** Watches that have nothing to do with the file are one line. */

@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { commandLine, duration, moment, table } from '../../../src/cli/format.js';
+import { bytesToText } from '../../../src/lib/text.js';
 
 it.each([
   [0, '0 s'],
@@ -39,6 +41,49 @@ describe('table', () => {
   });
 });
 
-it('commandLine shows every argument as one', () => {
-  expect(commandLine(['sh', '-c', 'echo "a b"', '', 'x\ny'])).toBe(`sh -c 'echo "a b"' '' 'x\\ny'`);
+it.each([
+  [['sh', '-c', 'echo "a b"', '', 'x\ny'], `sh -c 'echo "a b"' '' $'x\\ny'`],
+  [['echo', '$HOME', '*', '!!', "it's", 'a;b', '--x=y'], `echo '$HOME' '*' '!!' 'it'\\''s' 'a;b' --x=y`],
+  [['A=b', 'c'], `'A=b' c`],
+  [[], ''],
+])('commandLine is what a person may paste: %j', (args, text) => {
+  expect(commandLine(args)).toBe(text);
+});
+
+it('bash reads commandLine back, byte for byte', () => {
+  const args = [
+    'plain',
+    '',
+    ' ',
+    'a b',
+    "'",
+    "it's",
+    "'\n'",
+    '\\',
+    '\\n',
+    '\t',
+    '"',
+    '$HOME',
+    '$(id)',
+    '`id`',
+    '*',
+    '~',
+    '!!',
+    '#a',
+    'a\nb',
+    '\r',
+    '\u001b[31m',
+    '\u007f',
+    '\u0085',
+    'ü',
+    '日本',
+    '😀',
+    'bad\udcff.dat',
+    '\udcc3ü\udc80f',
+    '{a,b}',
+    '-n',
+    'A=b',
+  ];
+  const printed = execFileSync('bash', ['-c', commandLine(['printf', '%s\\0', ...args])]);
+  expect(printed.toString('latin1').split('\0').slice(0, -1).map(bytesToText)).toEqual(args);
 });

@@ -15,6 +15,7 @@ export async function client(
     readonly env?: NodeJS.ProcessEnv;
     readonly program?: string;
     readonly columns?: number;
+    readonly rows?: number;
     readonly onOut?: (text: string) => void;
     readonly cwd?: string;
     readonly terminal?: boolean;
@@ -37,7 +38,7 @@ export async function client(
     isTerminal: false,
     outIsTerminal: options.terminal ?? false,
     columns: options.columns ?? 80,
-    rows: () => 24,
+    rows: () => options.rows ?? 24,
     onSignal: (_, listener) => {
       options.onSignal?.(listener);
       return () => undefined;

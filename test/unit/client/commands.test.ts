@@ -18,6 +18,14 @@ afterEach(async () => {
 const run = (args: readonly string[], options: Parameters<typeof client>[1] = {}): Promise<Ran> =>
   client(['address=127.0.0.1', `port=${agent!.where.port}`, ...args], options);
 
+/** A change of a running job leaves its state, as the agents have it. */
+function keepsState(name: string, argument: unknown): unknown {
+  if (name !== 'modify' && name !== 'submit') return undefined;
+  const changes = argument as { readonly id: string };
+  const id = name === 'modify' ? Object.keys(changes)[0]! : changes.id;
+  return { [id]: { ...agent!.jobs.get(id), tags: ['t'] } };
+}
+
 describe.each([2, 1] as const)('meeseeks-client with an agent of protocol %i', (protocol) => {
   it('waits for jobs and exits as the first that did not end well', async () => {
     agent = await FakeAgent.listen({ protocol });
@@ -103,6 +111,30 @@ describe.each([2, 1] as const)('meeseeks-client with an agent of protocol %i', (
     expect(stderr).toMatch(/trying again/);
   });
 
+  it.each(['foo', 'pools.q1.slots'])('does not take the key %s without a value for a node', async (word) => {
+    agent = await FakeAgent.listen({ protocol });
+    const { code, stdout, stderr } = await run(['conf', word]);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toBe(
+      `meeseeks-client: ${word}: no such node, there is n1; to set a key give its value: ${word}=VALUE\n`,
+    );
+    expect(agent.requests.filter((request) => 'submit' in request)).toEqual([]);
+  });
+
+  it.each([
+    [['job', 'nosuch'], '{}\n'],
+    [['ls', 'nosuch'], '[]\n'],
+    [['del'], '{}\n'],
+  ])(
+    'finds nothing without an error, as docs/client.md and the recordings have it: %j',
+    async (args, stdout) => {
+      agent = await FakeAgent.listen({ protocol });
+      agent.change('a', { state: 'new', pool: 'p', args: ['x'] });
+      expect(await run(args)).toEqual({ code: 0, stdout, stderr: '' });
+      expect(agent.jobs.get('a')).toMatchObject({ state: 'new' });
+    },
+  );
+
   it('says which ids it could not kill or change', async () => {
     agent = await FakeAgent.listen({ protocol });
     const killed = await run(['del', 'nosuch']);
@@ -117,6 +149,23 @@ describe.each([2, 1] as const)('meeseeks-client with an agent of protocol %i', (
     });
     const refused = await run(['sub', 'id=x', 'state=new']);
     expect([refused.code, JSON.parse(refused.stdout)]).toEqual([1, { x: false }]);
+  });
+
+  it.each([
+    [
+      ['pool=q9', 'node=zz', 'state=new', 'tags=t', 'stdout=/x', 'runtime=9'],
+      'job r, s are running, and the present run is not affected: not changed: pool, node, state; for the next run: stdout, runtime',
+    ],
+    [['hold=1'], 'job r, s are running, and the present run is not affected: for the next run: hold'],
+    [['tags=t', 'retries=2', 'restart=1', 'kill_grace=1'], undefined],
+  ])('says what a change does not do to running jobs: %j', async (changes, note) => {
+    agent = await FakeAgent.listen({ protocol, answer: keepsState });
+    const base = { active: true, pool: 'p', args: ['x'] };
+    for (const id of ['r', 's']) agent.change(id, { ...base, state: 'running' });
+    agent.change('w', { ...base, state: 'new' });
+    const { code, stderr } = await run(['mod', 'r', 's', 'w', ...changes]);
+    expect([code, stderr]).toEqual([0, note === undefined ? '' : `meeseeks-client: ${note}\n`]);
+    expect((await run(['mod', 'w', ...changes])).stderr).toBe('');
   });
 
   it('passes directory and environment to an agent that keeps them private', async () => {
@@ -163,6 +212,53 @@ describe('top on a terminal', () => {
   });
 });
 
+describe('top on a small terminal', () => {
+  const names = Array.from({ length: 30 }, (_, i) => `pool-${i}`);
+  const many = (name: string): unknown =>
+    name === 'pools'
+      ? Object.fromEntries(names.map((pool) => [pool, { 'a-node-of-a-long-name': 4 }]))
+      : undefined;
+
+  it.each([
+    [24, 80, 30],
+    [24, 40, 8],
+    [12, 40, 3],
+    [3, 20, 3],
+    [1, 1, 3],
+  ])('draws no more than %i rows of %i columns with %i pools', async (rows, columns, pools) => {
+    agent = await FakeAgent.listen({
+      protocol: 2,
+      answer: (name) => {
+        const all = many(name) as Record<string, unknown> | undefined;
+        return all && Object.fromEntries(Object.entries(all).slice(0, pools));
+      },
+    });
+    for (let i = 0; i < 50; i++)
+      agent.change(`job-${i}`, {
+        state: 'running',
+        active: true,
+        pool: names[i % pools],
+        node: 'a-node-of-a-long-name',
+        args: ['/usr/local/bin/model', '--steps', '1000000'],
+      });
+    let interrupt = (): void => undefined;
+    const { stdout } = await run(['refresh=0.2', 'top'], {
+      terminal: true,
+      rows,
+      columns,
+      onSignal: (listener) => (interrupt = listener),
+      onOut: () => interrupt(),
+    });
+    const lines = stdout.split('\u001b[3J').at(-1)!.split('\n');
+    expect(lines.length).toBeLessThanOrEqual(Math.max(rows, 2));
+    expect(Math.max(...lines.map((line) => Array.from(line).length))).toBeLessThanOrEqual(columns);
+    if (columns < 20) return;
+    if (rows > 2) expect(lines[0]).toMatch(/^meeseeks 127/);
+    if (pools === 30 || rows <= 12) expect(lines.at(-2)).toMatch(/^… \d+ more$/);
+    else expect(lines.at(-2)).toMatch(/older jobs are not shown/);
+  });
+});
+
 describe('meeseeks-client', () => {
   it('says in one line that nothing is there, with an exit code', async () => {
     agent = await FakeAgent.listen({ protocol: 2 });
@@ -183,10 +279,15 @@ describe('meeseeks-client', () => {
     [['sub', 'q1'], 'what is to run in q1?'],
     [['mod', 'a'], 'what is to change?'],
     [['mod', 'hold=1'], 'which jobs?'],
+    [['mod', 'a', 'env=none'], 'env= counts when a job is submitted'],
+    [['sub', 'id=a', 'state=new', 'env=A,B'], 'env= counts when a job is submitted'],
     [['wait'], 'which job?'],
     [['logs', 'a', 'b'], 'give one job'],
     [['stat', 'jbos'], 'did you mean "jobs"?'],
-    [['conf', 'a', 'b'], 'one node at a time'],
+    [
+      ['conf', 'pools.p.slots', '=', '3'],
+      'one node at a time: pools.p.slots = 3; a setting is written key=value',
+    ],
     [['address', 'stat'], 'there is no command address'],
     [['completion', 'fish'], 'bash and zsh'],
     [['port=0', 'stat'], 'port 0 is no port'],

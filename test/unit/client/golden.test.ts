@@ -29,7 +29,8 @@ function replaying({ stdout, args }: Recording): (name: string, argument: unknow
       return name === 'config' ? printed['config'] : name === 'submit' ? printed : undefined;
     if (args[0] === 'mod') {
       if (name === 'ls') return Object.keys(printed);
-      if (name === 'job') return printed[argument as string];
+      // what was printed came after the change
+      if (name === 'job') return { ...(printed[argument as string] as Values), state: 'failed' };
       return name === 'submit'
         ? { [(argument as Values)['id'] as string]: printed[(argument as Values)['id'] as string] }
         : undefined;
@@ -76,6 +77,7 @@ describe('client output as recorded from the original', () => {
     ]);
     expect(await asked('qconf', 'pools.q1.slots=5')).toEqual([{ config: { pools: { q1: { slots: 5 } } } }]);
     expect(await asked('qconf', 'a.b=x,2', 'n1')).toEqual([
+      { nodes: {} },
       { submit: { pool: '__config', node: 'n1', args: { a: { b: ['x', 2] } } } },
     ]);
     expect(

@@ -53,4 +53,6 @@ it('directories are made with their parents, and what cannot be made ends in an 
   writeFileSync(join(directory, 'file'), '');
   expect(() => makeDirectory(join(directory, 'file/x'), 0o700)).toThrow(/ENOTDIR/);
   expect(() => makeDirectory('/proc/meeseeks/x', 0o700)).toThrow(/ENOENT/);
+  const inTheWay = { code: 'EEXIST', message: '/dev/null is there and is no directory' };
+  expect(() => makeDirectory('/dev/null', 0o700)).toThrow(expect.objectContaining(inTheWay) as Error);
 });

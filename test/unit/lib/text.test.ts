@@ -6,6 +6,7 @@ import {
   printable,
   textToBuffer,
   textToBytes,
+  unprintable,
 } from '../../../src/lib/text.js';
 
 const bytesOf = (...bytes: number[]): string => String.fromCharCode(...bytes);
@@ -63,5 +64,25 @@ describe('printable', () => {
   it('shows two names that differ differently', () => {
     const names = ['a b', 'a\nb', 'a\\nb', "a'b", "a\\'b", 'a\udcffb', 'a\\xffb'];
     expect(new Set(names.map(printable)).size).toBe(names.length);
+  });
+});
+
+describe('unprintable', () => {
+  it.each([
+    'a\nb\t',
+    "it's",
+    'a\\b',
+    '\u001b[31m',
+    'a\udcffb',
+    'a\\xffb',
+    '\u0085',
+    '\u0000',
+    "\\'\\n\udc80ü",
+  ])('finds the name that was copied from where it is shown: %j', (name) => {
+    expect(unprintable(printable(name).slice(1, -1))).toContain(name);
+  });
+
+  it('has nothing to say of a name without escapes', () => {
+    expect(unprintable('plain ü')).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import { printable } from '../../../lib/text.js';
 import { clientExit, type Call } from '../context.js';
 import { filterOf, isAssignment, jobAttributes } from '../job-words.js';
 import { formatJson, presentable } from '../json.js';
-import { refused } from './refused.js';
+import { refused, some } from './refused.js';
 
 /** `job|get [ids|filter]` */
 export async function getCommand(call: Call): Promise<number> {
@@ -39,18 +39,46 @@ export async function modifyCommand(call: Call): Promise<number> {
   const client = await call.connect();
   const ids = typeof which === 'string' || Array.isArray(which) ? which : await client.ids(which);
   const isOurs = client.agent.protocol >= 2;
+  const missed = missedByRunning(changes);
+  const running = new Set(isOurs && missed !== '' ? await client.ids({ ids, state: 'running' }) : []);
   const answers = await Promise.all(
     ids.map(async (id): Promise<[string, unknown]> => {
       // the original's own `modify` checks nothing: its submit of a known id does
       if (isOurs) return [id, jobOf(await client.request('modify', { [id]: changes }), id)];
-      if ((await client.request('job', id)) === null) return [id, false];
+      const before = await client.request('job', id);
+      if (before === null) return [id, false];
+      if (isRunning(before)) running.add(id);
       return [id, jobOf(await client.request('submit', { id, ...changes }), id)];
     }),
   );
   const answer = Object.fromEntries(answers);
   call.context.out(formatJson(presentable(answer)));
+  if (missed !== '' && running.size > 0)
+    call.context.err(
+      `meeseeks-client: ${some([...running])} ${running.size === 1 ? 'is' : 'are'} running, and the present run is not affected: ${missed}\n`,
+    );
   return refused(answer, call, 'is unknown, or cannot be changed now');
 }
+
+/** An agent takes these for a running job without a word: the first not at all, the others for its next run. */
+const fixedWhileRunning = new Set(['pool', 'node']);
+const forNextRun = new Set(['args', 'stdin', 'stdout', 'stderr', 'cwd', 'hold', 'priority', 'runtime']);
+
+/** Of a change what does not reach the run of a running job, in words. Pure. */
+function missedByRunning(changes: Readonly<Record<string, unknown>>): string {
+  const given = Object.keys(changes);
+  const ignored = given.filter(
+    (key) => fixedWhileRunning.has(key) || (key === 'state' && changes[key] === 'new'),
+  );
+  const later = given.filter((key) => forNextRun.has(key));
+  return [
+    ...(ignored.length === 0 ? [] : [`not changed: ${ignored.join(', ')}`]),
+    ...(later.length === 0 ? [] : [`for the next run: ${later.join(', ')}`]),
+  ].join('; ');
+}
+
+const isRunning = (job: unknown): boolean =>
+  typeof job === 'object' && job !== null && 'state' in job && job.state === 'running';
 
 const jobOf = (answer: unknown, id: string): unknown =>
   typeof answer === 'object' && answer !== null ? (answer as Record<string, unknown>)[id] : false;

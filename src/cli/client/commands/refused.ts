@@ -9,9 +9,14 @@ export function refused(answer: unknown, call: Call, what: string): number {
   }
   const ids = Object.entries(answer)
     .filter(([, job]) => job === false || job === null)
-    .map(([id]) => printable(id));
+    .map(([id]) => id);
   if (ids.length === 0) return clientExit.ok;
-  const shown = ids.length > 5 ? `${ids.slice(0, 5).join(', ')} and ${ids.length - 5} more` : ids.join(', ');
-  call.context.err(`meeseeks-client: job ${shown} ${what}\n`);
+  call.context.err(`meeseeks-client: ${some(ids)} ${what}\n`);
   return clientExit.refused;
+}
+
+/** Jobs by their ids, not more than a line takes. */
+export function some(ids: readonly string[]): string {
+  const shown = ids.slice(0, 5).map(printable).join(', ');
+  return `job ${shown}${ids.length > 5 ? ` and ${ids.length - 5} more` : ''}`;
 }

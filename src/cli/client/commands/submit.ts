@@ -1,7 +1,7 @@
 import { splitPool } from '../pool-word.js';
 import { submitEnvironment } from '../environment.js';
 import { formatJson, presentable } from '../json.js';
-import { isAssignment, jobAttributes } from '../job-words.js';
+import { ENV_IS_FIXED, isAssignment, jobAttributes } from '../job-words.js';
 import type { Call } from '../context.js';
 import type { Client } from '../../../client/api.js';
 import { UserError } from '../../../lib/errors.js';
@@ -74,6 +74,7 @@ function submission(words: readonly string[]): Submitted {
 function change(attributes: Record<string, unknown>, env: string | undefined): Submitted {
   if (attributes['id'] === undefined)
     throw new UserError('nothing to submit; give: sub [key=value...] <pool[@node]> <executable> [args...]');
+  if (env !== undefined) throw new UserError(ENV_IS_FIXED);
   return { attributes, env, isChange: true };
 }
 

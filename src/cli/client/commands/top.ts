@@ -1,6 +1,7 @@
 import type { Change } from '../../../client/api.js';
 import type { Job } from '../../../protocol/job.js';
 import { clientExit, type Call } from '../context.js';
+import { fitScreen } from '../screen.js';
 import { renderStat } from '../stat-view.js';
 import { renderOptions, statFrom, viewOf } from './stat.js';
 
@@ -8,6 +9,8 @@ const HOME_AND_CLEAR = '\u001b[H\u001b[2J\u001b[3J';
 const REFRESH = 2;
 /** Everything is asked for again so often: what expired is gone then. */
 const FRESH_EVERY = 30;
+/** So many jobs are in the table, however many pools there are: what does not fit is cut off below. */
+const LEAST_JOBS = 5;
 
 /** `top [filter]`: the status, redrawn as it changes, until Ctrl-C. Without a terminal it is drawn once. */
 export async function topCommand(call: Call): Promise<number> {
@@ -31,14 +34,15 @@ export async function topCommand(call: Call): Promise<number> {
     for (let round = 0; ; round++) {
       if (isFiltered || round % Math.ceil(FRESH_EVERY / seconds) === 0) await load();
       const [nodes, pools] = await Promise.all([client.nodes(), client.pools()]);
-      const limit = Math.max(context.rows() - 4 - Object.keys(nodes).length - Object.keys(pools).length, 5);
-      const stat = statFrom(nodes, pools, [...jobs.values()], {
-        ...view,
-        limit: Math.min(view.limit, limit),
-      });
-      const table = renderStat(stat, renderOptions(view, call));
-      const title = `meeseeks ${client.address}  ${new Date(context.clock.now()).toTimeString().slice(0, 8)}\n`;
-      context.out(context.outIsTerminal ? HOME_AND_CLEAR + title + table : title + table);
+      const table = (most: number): string[] => {
+        const shown = { ...view, limit: Math.min(view.limit, most) };
+        const stat = statFrom(nodes, pools, [...jobs.values()], shown);
+        return renderStat(stat, renderOptions(view, call)).trimEnd().split('\n');
+      };
+      // a title, a free row, and all that there is besides jobs
+      const limit = Math.max(context.rows() - 2 - table(0).length, LEAST_JOBS);
+      const title = `meeseeks ${client.address}  ${new Date(context.clock.now()).toTimeString().slice(0, 8)}`;
+      draw([title, ...table(limit)], call);
       if (!context.outIsTerminal) return clientExit.ok;
       const tick = new Promise<'tick'>((resolve) =>
         context.clock.after(seconds * 1000, () => resolve('tick')),
@@ -49,6 +53,12 @@ export async function topCommand(call: Call): Promise<number> {
     stop.abort();
     await following.catch(() => undefined);
   }
+}
+
+function draw(lines: readonly string[], { context }: Call): void {
+  const text = (shown: readonly string[]): string => shown.map((line) => `${line}\n`).join('');
+  if (!context.outIsTerminal) return context.out(text(lines));
+  context.out(HOME_AND_CLEAR + text(fitScreen(lines, context.rows(), context.columns)));
 }
 
 async function keepUpToDate(events: AsyncIterable<Change>, jobs: Map<string, Job>): Promise<void> {
