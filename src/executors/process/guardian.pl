@@ -97,7 +97,7 @@ sub prepare {
     close $write;
     POSIX::setsid();
     my $stat = own_stat();
-    my ($kind, $count, $name, $fields) = take_message($requests) or POSIX::_exit(0);
+    my ($kind, $count, $name, $fields) = messages($requests)->() or POSIX::_exit(0);
     launch($stat, $name, $count, $fields);
   }
   ($child, $handover) = ($pid, $write);
@@ -168,14 +168,29 @@ sub decode {
   return \@fields;
 }
 
-# Kind, count, name, fields, and the message as it came; nothing when there is none, or not all of one.
-sub take_message {
+# Reads messages: kind, count, name, fields, and the message as it came; nothing when there is none, or not all of one.
+# Without the buffers of Perl: to reopen or hand on a handle that has one moves the place in the file that comes after it.
+sub messages {
   my ($from) = @_;
-  my $line = <$from>;
-  return unless defined $line;
-  my ($kind, $length, $escaped, $count, $name) = split ' ', $line;
-  return if (read $from, my $payload, $length) != $length;
-  return ($kind, $count, $name, decode($payload, $escaped), $line . $payload);
+  my $buffer = '';
+  my $fill = sub {
+    my ($wanted) = @_;
+    while (length $buffer < $wanted) {
+      my $got = sysread $from, $buffer, 65_536, length $buffer;
+      next if !defined $got && $! == POSIX::EINTR();
+      return 0 unless $got;
+    }
+    return 1;
+  };
+  return sub {
+    my $end;
+    while (($end = index $buffer, "\n") < 0) { $fill->(1 + length $buffer) or return }
+    my ($kind, $length, $escaped, $count, $name) = split ' ', substr $buffer, 0, $end;
+    my $whole = $end + 1 + $length;
+    $fill->($whole) or return;
+    my $message = substr $buffer, 0, $whole, '';
+    return ($kind, $count, $name, decode(substr($message, $end + 1), $escaped), $message);
+  };
 }
 
 # What the agent's parent left open (the lock of a flock, a socket) must not live on here and in the jobs.
@@ -195,7 +210,8 @@ if (!sysopen($log, $journal, O_WRONLY | O_CREAT | O_APPEND, 0600)
   exit;
 }
 syswrite STDOUT, "ready perl\n";
-while (my ($kind, undef, $name, $fields, $message) = take_message(*STDIN)) {
+my $next = messages(*STDIN);
+while (my ($kind, undef, $name, $fields, $message) = $next->()) {
   if ($kind eq 'run') {
     run($name, $fields->[0], $message);
   } else {

@@ -306,6 +306,30 @@ describe.each([
     expect(readFileSync(join(directory, 's.stdout'), 'utf8')).toBe(`${plain} bin\n`);
   });
 
+  it('gives each run of a guardian its whole input', async () => {
+    const executor = open();
+    for (const text of ['first\n', 'the second one\n', '3\n']) {
+      const [input, path] = [join(directory, 'input'), join(directory, text.slice(0, 1))];
+      writeFileSync(input, text);
+      const ended = new Promise<RunEnd>((resolve) =>
+        executor.start(
+          {
+            path,
+            args: ['cat'],
+            env: new Map(),
+            cwd: '/',
+            stdin: input,
+            stdout: undefined,
+            stderr: undefined,
+          },
+          { started: () => undefined, ended: resolve },
+        ),
+      );
+      expect(await ended).toMatchObject({ code: 0 });
+      expect(readFileSync(`${path}.stdout`, 'utf8')).toBe(text);
+    }
+  });
+
   it('does not begin where the name of its output is taken, says so, and makes room', async () => {
     writeFileSync(join(directory, 'a.stdout'), 'of another agent');
     mkdirSync(join(directory, 'b.stdout'));
