@@ -41,7 +41,7 @@ const paths = (): string[] => packed.files.map(({ path }) => path);
 describe('the package', () => {
   it('has nothing but what its users need', () => {
     const allowed =
-      /^(dist\/.*\.(js|d\.ts)|dist\/executors\/process\/guardian\.sh|(docs|examples|templates|man|packaging)\/.*|(README|CHANGELOG|CONTRIBUTING)\.md|LICENSE|package\.json)$/;
+      /^(dist\/.*\.(js|d\.ts)|dist\/executors\/process\/guardian\.(pl|sh)|(docs|examples|templates|man|packaging)\/.*|(README|CHANGELOG|CONTRIBUTING)\.md|LICENSE|package\.json)$/;
     expect(paths().filter((path) => !allowed.test(path))).toEqual([]);
     expect(paths().filter((path) => /\.(map|tgz|db)$|(^|\/)\.(?!_)|\/test\//.test(path))).toEqual([]);
   });
