@@ -133,7 +133,7 @@ export class MarkerStore implements RecordStore {
     const known = this.#known(ref);
     const state = results.find((s) => known?.states.has(s));
     const content = state === undefined ? undefined : this.#readIfThere(this.#path(ref, state));
-    const changed = content === undefined ? undefined : withIdentityNow(content, now);
+    const changed = typeof content === 'string' ? withIdentityNow(content, now) : undefined;
     if (known === undefined || state === undefined || changed === undefined) return;
     this.#replace(this.#pathOfStem(folderOf(ref.path), this.#stem(ref), state), changed);
     known.learned.facts = undefined;
@@ -307,12 +307,14 @@ export class MarkerStore implements RecordStore {
   #load(ref: RecordRef, { states, learned }: Known): Known['learned'] {
     const state = results.find((s) => states.has(s));
     if (learned.facts === undefined) {
-      const content = state === undefined ? undefined : this.#readIfThere(this.#path(ref, state));
-      learned.facts =
-        (content === undefined ? undefined : readMarker(content, this.#writtenAt(ref, { states }))) ?? null;
+      const content = state === undefined ? null : this.#readIfThere(this.#path(ref, state));
+      // what cannot be read now is read again the next time
+      if (content !== undefined)
+        learned.facts =
+          (content === null ? undefined : readMarker(content, this.#writtenAt(ref, { states }))) ?? null;
     }
     if (learned.mtime === undefined) {
-      learned.mtime = (states.has('mtime') ? this.#readIfThere(this.#path(ref, 'mtime')) : undefined) ?? null;
+      learned.mtime = states.has('mtime') ? this.#readIfThere(this.#path(ref, 'mtime')) : null;
     }
     return learned;
   }
@@ -322,7 +324,7 @@ export class MarkerStore implements RecordStore {
     for (const state of results) {
       if (known?.states.has(state) !== true) continue;
       const content = this.#readIfThere(this.#pathOfStem(folder, stem, state));
-      const file = content === undefined ? undefined : readMarker(content, 0)?.file;
+      const file = typeof content === 'string' ? readMarker(content, 0)?.file : undefined;
       if (file !== undefined && this.#stem({ path: file, step }) === stem) return baseName(file);
     }
     return undefined;
@@ -372,14 +374,17 @@ export class MarkerStore implements RecordStore {
     writeFileAtomic(path, temporaryOf(path), content, 0o644, this.fs, mtime);
   }
 
-  /** Others may write here: a FIFO would hang the watcher for ever, and a link may lead to anything. */
-  #readIfThere(path: Buffer): string | undefined {
+  /**
+   * Others may write here: a FIFO would hang the watcher for ever, and a link may lead to anything.
+   * @returns null when there is no such file; undefined when it cannot be read now
+   */
+  #readIfThere(path: Buffer): string | null | undefined {
     try {
       const stat = this.fs.lstatSync(path);
-      if (!stat.isFile() || stat.size > LARGEST_MARKER) return undefined;
+      if (!stat.isFile() || stat.size > LARGEST_MARKER) return null;
       return this.fs.readFileSync(path, 'utf8');
-    } catch {
-      return undefined;
+    } catch (error) {
+      return hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP') ? null : undefined;
     }
   }
 

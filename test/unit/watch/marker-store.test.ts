@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { realFileSystem, type FileSystem } from '../../../src/lib/file-system.js';
 import { bytesToBuffer, textToBytes } from '../../../src/lib/text.js';
 import { look } from '../../../src/watch/folder-scan.js';
 import type { FileStat } from '../../../src/watch/identity.js';
@@ -387,4 +388,20 @@ it('pathOf says where a marker is', () => {
   later(path);
   chmodSync(path, 0o600);
   expect(states(storeOf(), 'x')).toEqual(['done']);
+});
+
+it('reads a marker again that could not be read for a moment: it is not taken for one of nobody', () => {
+  storeOf().write(resultWith('x'), undefined);
+  let failures = 1;
+  const fs: FileSystem = {
+    ...realFileSystem,
+    lstatSync: ((path: Buffer) => {
+      if (failures-- > 0) throw Object.assign(new Error('stale'), { code: 'ESTALE' });
+      return realFileSystem.lstatSync(path);
+    }) as FileSystem['lstatSync'],
+  };
+  const store = new MarkerStore('w', root, true, false, false, fs);
+  relist(store, '', hidden());
+  expect(store.owns({ path: 'x', step: 0 })).toBe(false);
+  expect(store.owns({ path: 'x', step: 0 })).toBe(true);
 });
