@@ -1,4 +1,4 @@
-# Guardian in Perl: the same as guardian.sh, which says what it is and what it reads and writes, at a third of its cost.
+# Guardian in Perl: the same as guardian.sh, which says what it is and what it reads and writes, at less cost.
 #
 #   perl guardian.pl JOURNAL BOOT_ID
 #

@@ -406,7 +406,9 @@ describe('what a guardian needs', () => {
     const second = run(executor, 'b', 'true');
     expect([await second.pid, await second]).toMatchObject([ready, { code: 0 }]);
     await eventually(() => childrenOf(guardian).length === 1);
-    process.kill(childrenOf(guardian)[0]!, 'SIGKILL');
+    const [shot] = childrenOf(guardian) as [number];
+    process.kill(shot, 'SIGKILL');
+    await eventually(() => processStat(shot) === undefined); // before that it may still take the request along
     expect(await run(executor, 'c', 'true')).toMatchObject({ code: 0 });
     await eventually(() => childrenOf(guardian).length === 1);
     const [last] = childrenOf(guardian) as [number];
