@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
+import { openDirectory } from './directory-reader.js';
 
 /**
  * What the watcher does to directories, data and markers, as Node does it. It is handed in, so that tests can let any
@@ -15,7 +16,6 @@ export type FileSystem = Pick<
   | 'linkSync'
   | 'lstatSync'
   | 'mkdirSync'
-  | 'opendirSync'
   | 'openSync'
   | 'readdirSync'
   | 'readFileSync'
@@ -28,6 +28,7 @@ export type FileSystem = Pick<
 > & {
   /** fdatasync(2) beside the event loop: several at a time share what the disk does for them */
   flush(fd: number): Promise<void>;
+  openDirectory: typeof openDirectory;
 };
 
-export const realFileSystem: FileSystem = { ...fs, flush: promisify(fs.fdatasync) };
+export const realFileSystem: FileSystem = { ...fs, flush: promisify(fs.fdatasync), openDirectory };

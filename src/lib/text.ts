@@ -124,3 +124,9 @@ function escapeForShell(character: string): string {
   if (!isHidden(character) || character === '\n' || character === '\t') return escapeCharacter(character);
   return Array.from(textToBuffer(character), (byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('');
 }
+
+/** Whether a part of a buffer is there from a place on. */
+export function startsWith(bytes: Buffer, from: number, part: Buffer): boolean {
+  for (let i = 0; i < part.length; i++) if (bytes[from + i] !== part[i]) return false;
+  return true;
+}

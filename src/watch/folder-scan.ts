@@ -1,9 +1,12 @@
-import type { BigIntStats, Dirent } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
+import type { DirectoryReader } from '../lib/directory-reader.js';
 import { hasCode } from '../lib/errors.js';
 import { realFileSystem, type FileSystem } from '../lib/file-system.js';
 import { bytesToBuffer } from '../lib/text.js';
+import { wordBuffer, type WordBuffer } from '../lib/word-buffer.js';
 import type { FileStat } from './identity.js';
-import { Pace } from './pace.js';
+import { LARGEST_BLOCK } from './listing-blocks.js';
+import { atPace, Pace } from './pace.js';
 
 /** What stat found: a file, a directory, something else, nothing, or an error to report. */
 export type Looked =
@@ -41,44 +44,77 @@ const toFileStat = (stats: BigIntStats): FileStat => ({
   inode: stats.ino,
 });
 
-/** How many names come between two looks at the clock. */
-const STRETCH = 64;
+/** Bytes that are read at a time, and before them those of a block that the last read did not end. */
+const READ = 256 * 1024;
+const buffers: WordBuffer[] = [];
+/** Bytes; small where a file system's directories say nothing of what is in them. */
+const LARGE_DIRECTORY = 256 * 1024;
+
+/** Takes entries of a directory as they come. */
+export interface EntryTaker<T> {
+  /** @returns where those begin that it wants to see again, with the next ones behind them: LARGEST_BLOCK bytes at most */
+  take(entries: WordBuffer, from: number, to: number): number;
+  /** The last ones. */
+  finish(entries: WordBuffer, from: number, to: number): Generator<undefined, T>;
+}
 
 /**
- * Names of a folder as bytes, in the order of the file system. Lets the event loop go every 5 ms. opendirSync in blocks
- * of 1,024 is the fastest way Node has, and brings types; but where the file system gives no types, Node asks for each with a
- * stat. So only those that are known to give them are read that way.
- * @param isLocal what hasReliableMtime says of it
- * @throws the system error of opendir or readdir
+ * Lists a folder, in the order of the file system. Lets the event loop go every 5 ms, and reads the next part meanwhile.
+ * @param path bytes
+ * @param isBeside reads beside the event loop: see openDirectory
+ * @throws the system error of opening or reading
  */
-export async function listFolder(
+export async function listFolder<T>(
   path: string,
-  onName: (name: string, entry?: Dirent) => void,
+  taker: EntryTaker<T>,
   fs: FileSystem = realFileSystem,
-  isLocal = true,
-): Promise<void> {
-  const pace = new Pace();
-  let count = 0;
-  if (!isLocal) {
-    for (const name of fs.readdirSync(bytesToBuffer(path), { encoding: 'latin1' })) {
-      onName(name);
-      if (++count % STRETCH === 0) await pace.keep();
-    }
-    return;
-  }
-  const directory = fs.opendirSync(bytesToBuffer(path), {
-    encoding: 'latin1' as BufferEncoding,
-    bufferSize: 1024,
-  });
+  isBeside = false,
+): Promise<T> {
+  const directory = await fs.openDirectory(bytesToBuffer(path), isBeside);
+  const pair = [takeBuffer(), takeBuffer()] as const;
   try {
-    for (let entry = directory.readSync(); entry !== null; entry = directory.readSync()) {
-      onName(entry.name, entry);
-      if (++count % STRETCH === 0) await pace.keep();
-    }
+    return await takeAll(directory, taker, pair);
   } finally {
-    directory.closeSync();
+    directory.close();
+    buffers.push(...pair);
   }
 }
+
+async function takeAll<T>(
+  directory: DirectoryReader,
+  taker: EntryTaker<T>,
+  pair: readonly [WordBuffer, WordBuffer],
+): Promise<T> {
+  const pace = new Pace();
+  const read = (into: WordBuffer): number | Promise<number> => {
+    into.bytes.fill(0, LARGEST_BLOCK);
+    return directory.read(into, LARGEST_BLOCK, LARGEST_BLOCK + READ);
+  };
+  let [here, there] = pair;
+  let from = LARGEST_BLOCK;
+  let to = await read(here);
+  while (to > LARGEST_BLOCK) {
+    const next = read(there);
+    let rest: number;
+    try {
+      rest = taker.take(here, from, to);
+    } finally {
+      // neither the buffer nor the directory is given away while the kernel writes
+      if (typeof next !== 'number') await next.catch(() => undefined);
+    }
+    from = LARGEST_BLOCK - (to - rest);
+    here.bytes.copy(there.bytes, from, rest, to);
+    to = await next;
+    [here, there] = [there, here];
+    await pace.keep();
+  }
+  return atPace(taker.finish(here, from, LARGEST_BLOCK), pace);
+}
+
+const takeBuffer = (): WordBuffer => buffers.pop() ?? wordBuffer(LARGEST_BLOCK + READ);
+
+/** Whether a directory keeps the kernel busy for longer than an event loop should wait. @param size bytes, as stat tells */
+export const isLarge = (size: number): boolean => size >= LARGE_DIRECTORY;
 
 /** File systems whose directories change their mtime with every entry, for sure: an unchanged mtime means an unchanged listing. */
 const LOCAL_TYPES = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x2fc12fc1, 0x794c7630]);

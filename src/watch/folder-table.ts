@@ -1,4 +1,6 @@
+import { IdSet } from './id-set.js';
 import type { FileStat } from './identity.js';
+import type { Block } from './listing-blocks.js';
 import { NameTable } from './name-table.js';
 import type { Finished } from './observation.js';
 
@@ -56,6 +58,10 @@ export class FolderTable {
   readonly #orphans = new Set<number>();
   /** whether a listing has come to its end: before, every record is one that was there all along */
   isListed = false;
+  /** what the last listing has brought */
+  blocks: ReadonlyMap<string, Block> = new Map();
+  /** names of which something else was heard since that listing began, and ids that were given up */
+  #touched = new IdSet();
 
   /** @param total files of all folders that need nothing more, to be kept up */
   constructor(private readonly total: Counts = noneFolded()) {}
@@ -78,6 +84,7 @@ export class FolderTable {
   setKind(id: number, to: Kind): void {
     const flags = this.names.flags(id);
     const before = flags & KIND;
+    if ((before === kind.none) !== (to === kind.none)) this.#touched.add(id);
     if (before >= kind.done) this.#count(hows[before - kind.done]!, -1);
     if (to >= kind.done) this.#count(hows[to - kind.done]!, 1);
     this.names.setFlags(id, (flags & ~KIND) | to);
@@ -92,7 +99,16 @@ export class FolderTable {
   /** A name that nobody knows anything of is forgotten. */
   tidy(id: number): void {
     this.#noteOrphan(id);
-    if (this.kind(id) === kind.none && this.records(id) === 0) this.names.delete(id);
+    if (this.kind(id) !== kind.none || this.records(id) !== 0) return;
+    this.#touched.add(id);
+    this.names.delete(id);
+  }
+
+  /** Begins a listing. @returns the names that it has to look at, though their blocks are the same */
+  takeTouched(): IdSet {
+    const touched = this.#touched;
+    this.#touched = new IdSet();
+    return touched;
   }
 
   #noteOrphan(id: number): void {
@@ -110,9 +126,9 @@ export class FolderTable {
   how = (id: number): How => hows[this.kind(id) - kind.done]!;
 
   fold(id: number, how: How, isBacklog: boolean): void {
-    this.setKind(id, (kind.done + hows.indexOf(how)) as Kind);
     const flags = this.names.flags(id) & ~(BACKLOG | HAS_STAT);
     this.names.setFlags(id, isBacklog ? flags | BACKLOG : flags);
+    this.setKind(id, (kind.done + hows.indexOf(how)) as Kind);
   }
 
   isBacklog = (id: number): boolean => (this.names.flags(id) & BACKLOG) !== 0;
@@ -145,9 +161,10 @@ export class FolderTable {
     return { stat, since: Number(chunk[at + 5]) };
   }
 
-  /** The listing under way has come across it. */
-  see(id: number): void {
-    this.names.setFlags(id, this.names.flags(id) | SEEN);
+  /** The listing under way has come across it. @param what it is where nothing was known to be */
+  see(id: number, what: (id: number) => Kind): void {
+    const flags = this.names.flags(id) | SEEN;
+    this.names.setFlags(id, (flags & KIND) === kind.none ? flags | what(id) : flags);
   }
 
   /** Whether the listing has come across it; asked once. */
@@ -161,6 +178,7 @@ export class FolderTable {
   records = (id: number): number => this.names.extra(id, KNOWN);
 
   setRecords(id: number, bits: number): void {
+    this.#touched.add(id);
     this.names.setExtra(id, KNOWN, bits);
     this.#noteOrphan(id);
   }

@@ -1,15 +1,19 @@
-import { existsSync, readFileSync, watch, type FSWatcher } from 'node:fs';
+import { closeSync, existsSync, readFileSync, watch, type FSWatcher } from 'node:fs';
 import { dirname } from 'node:path';
 import { watch as watchPaths, type FSWatcher as PathWatcher } from 'chokidar';
 import { hasCode } from '../lib/errors.js';
+import { loadLibc } from '../lib/load-libc.js';
 
 /**
  * File-system events, as hints only: what they lose, the next rescan finds. One kernel watch a folder
  * (chokidar would take one a file); chokidar for paths that do not exist yet.
  */
 export interface Hints {
-  /** Watches a folder; a second call for the same folder does nothing. Failure is reported once and survived. */
-  add(folder: string, path: Buffer): void;
+  /**
+   * Watches a folder; a second call for the same folder does nothing. Failure is reported once and survived.
+   * @param isLarge has the event loop not wait for the kernel: see `flagged`
+   */
+  add(folder: string, path: Buffer, isLarge: boolean): void | Promise<void>;
   remove(folder: string): void;
   /** Calls `onAppeared` once when something happens on the way to a missing path. */
   awaitPath(path: string, onAppeared: () => void): void;
@@ -38,25 +42,30 @@ export function createHints(listener: HintListener): Hints {
     void awaiting?.close();
     awaiting = undefined;
   };
-  return {
-    add(folder, path) {
-      if (watchers.has(folder)) return;
-      try {
-        const watcher = watch(path, { encoding: 'latin1', persistent: true }, (kind, name) => {
-          overflow.count();
-          listener.changed(folder, name ?? undefined, kind);
-        });
-        watcher.on('error', (error) => {
-          remove(folder);
-          listener.failed(folder, error);
-        });
-        watchers.set(folder, watcher);
-        failed.delete(folder);
-      } catch (error) {
-        if (hasCode(error, 'ENOENT', 'ENOTDIR') || failed.has(folder)) return;
-        failed.add(folder);
+  const watchFolder = (folder: string, path: Buffer): void => {
+    try {
+      const watcher = watch(path, { encoding: 'latin1', persistent: true }, (kind, name) => {
+        overflow.count();
+        listener.changed(folder, name ?? undefined, kind);
+      });
+      watcher.on('error', (error) => {
+        remove(folder);
         listener.failed(folder, error);
-      }
+      });
+      watchers.set(folder, watcher);
+      failed.delete(folder);
+    } catch (error) {
+      if (hasCode(error, 'ENOENT', 'ENOTDIR') || failed.has(folder)) return;
+      failed.add(folder);
+      listener.failed(folder, error);
+    }
+  };
+  let isClosed = false;
+  return {
+    add(folder, path, isLarge) {
+      if (watchers.has(folder)) return undefined;
+      const add = (): void => (isClosed ? undefined : watchFolder(folder, path));
+      return isLarge ? flagged(path, add) : add();
     },
     remove,
     awaitPath(path, onAppeared) {
@@ -74,11 +83,25 @@ export function createHints(listener: HintListener): Hints {
       awaiting.on('error', stopAwaiting);
     },
     close() {
+      isClosed = true;
       overflow.listeners.delete(listener);
       stopAwaiting();
       for (const folder of watchers.keys()) remove(folder);
     },
   };
+}
+
+/**
+ * The first watch of a directory has the kernel flag all entries it has in memory: 0.2 s for a million. A watch that is
+ * taken beside the event loop, and given up after, leaves nothing of that to do (so measured on Linux 6.18; older kernels may do it twice).
+ */
+async function flagged(path: Buffer, add: () => void): Promise<void> {
+  const fd = await (await loadLibc())?.watchBeside(path);
+  try {
+    add();
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
 }
 
 function nearestExisting(path: string): string {

@@ -66,7 +66,8 @@ export class Journey {
         this.#news = true;
         this.#turns.want(this.#isAgentFed ? PATIENCE : undefined);
       },
-      folderFound: (folder, path) => watch.events && this.#hints.add(folder, bytesToBuffer(path)),
+      folderFound: (folder, path, isLarge) =>
+        watch.events ? this.#hints.add(folder, bytesToBuffer(path), isLarge) : undefined,
       folderGone: (folder) => this.#hints.remove(folder),
     };
     this.#parts = createParts(watch, ports, events, this.#claim.isOpen);

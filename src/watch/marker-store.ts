@@ -3,6 +3,7 @@ import { hasCode } from '../lib/errors.js';
 import { realFileSystem, type FileSystem } from '../lib/file-system.js';
 import { makeDirectory } from '../lib/make-directory.js';
 import { bytesToBuffer, bytesToText, textToBytes } from '../lib/text.js';
+import { toWordBuffer, type WordBuffer } from '../lib/word-buffer.js';
 import type { FileStat, Identity } from './identity.js';
 import {
   isShortened,
@@ -24,7 +25,8 @@ import {
 } from './record.js';
 import { kind, type Counts, type FolderTable } from './folder-table.js';
 import { KnownRecords, type Known } from './known-records.js';
-import { placeOf, recordReader, slotsIn, statesIn, type Placed } from './record-bits.js';
+import type { Placed } from './name-table.js';
+import { placeOf, recordReader, slotsIn, statesIn } from './record-bits.js';
 import { markerTime, timeMark, touchMark } from './marker-time.js';
 import { publishAll, stageAll, syncAll, temporaryOf, writeTogether, type NewFile } from './marker-writer.js';
 import type { NewRecord, RecordStore } from './record-store.js';
@@ -65,14 +67,16 @@ export class MarkerStore implements RecordStore {
     return this.#records.folded;
   }
 
-  listed(folder: string, name: string, placed: Placed): void {
-    if (this.beside && !this.#readName(name, placed)) this.#removeLeftover(folder, name);
+  listed(folder: string, name: WordBuffer, from: number, to: number, placed: Placed): boolean {
+    if (!this.beside || this.#readName(name, from, to, placed)) return true;
+    return !this.#removeLeftover(folder, name.bytes.toString('latin1', from, to));
   }
 
-  listOwn(folder: string, placed: Placed): void {
-    if (this.beside) return;
+  listOwn(folder: string, placed: Placed): boolean {
+    if (this.beside) return false;
     for (const name of this.#ownNames(folder))
-      if (!this.#readName(name, placed)) this.#removeLeftover(folder, name);
+      if (!this.#readName(toWordBuffer(name), 0, name.length, placed)) this.#removeLeftover(folder, name);
+    return true;
   }
 
   relisted(folder: string, key: string): string | undefined {
@@ -330,15 +334,15 @@ export class MarkerStore implements RecordStore {
     return undefined;
   }
 
-  /** Temporary files are left by a crash in the middle of a write. */
-  #removeLeftover(folder: string, name: string): void {
+  /** Temporary files are left by a crash in the middle of a write. @returns whether it is one */
+  #removeLeftover(folder: string, name: string): boolean {
     if (
-      this.readOnly ||
       !name.endsWith('.tmp') ||
       parseMarkerName(textToBytes(this.watch), name.slice(0, -'.tmp'.length)) === undefined
     )
-      return;
-    this.#unlinkIfThere(bytesToBuffer(`${textToBytes(this.#directory(folder))}/${name}`));
+      return false;
+    if (!this.readOnly) this.#unlinkIfThere(bytesToBuffer(`${textToBytes(this.#directory(folder))}/${name}`));
+    return true;
   }
 
   #ownNames(folder: string): string[] {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { wordBuffer, type WordBuffer } from '../lib/word-buffer.js';
 
 /** 32-bit words an entry has: three of the table's own, the rest for whoever keeps something with a name. */
 const STRIDE = 6;
@@ -21,16 +22,23 @@ const seed = randomBytes(4).readUInt32LE();
 /** As many names are looked for together: the processor fetches from memory for many at a time what it waits for one by one. */
 const BATCH = 256;
 const BATCH_WORDS = BATCH * 16;
-/** the name at hand, four bytes a word */
+/** the name at hand, as it came and four bytes a word */
+const given = wordBuffer(LONGEST_NAME);
 const single = new Uint32Array(LONGEST_NAME / 4);
-/** where `pack` has stopped */
-let packedEnd = 0;
+
+/** Reads a name where it stands. */
+export type NameReader<T> = (bytes: Buffer, from: number, to: number) => T;
+
+const toLatin1: NameReader<string> = (bytes, from, to) => bytes.toString('latin1', from, to);
 
 export interface NameBatch {
-  /** A part of a string; `tag` is handed back with its id. */
-  readonly add: (text: string, from: number, to: number, tag: number) => void;
+  /** Some bytes; `tag` is handed back with their id. */
+  readonly add: Placed;
   readonly flush: () => void;
 }
+
+/** Called with a name, bytes of `source`, and something about it. */
+export type Placed = (source: WordBuffer, from: number, to: number, tag: number) => void;
 
 /**
  * Names (byte strings) as small integers, each name once and exactly, without an object for any: a million of 20 bytes
@@ -41,8 +49,12 @@ export class NameTable {
   #words = new Uint32Array(STRIDE * 8);
   #buckets = new Uint32Array(8);
   #bucketCount = 8;
+  /** how many there were when names of a batch were looked for */
+  #foundIn = 8;
   #lowMask = 7;
   readonly #blocks: Uint32Array[] = [new Uint32Array(64)];
+  /** the same memory, for `name` */
+  readonly #bytes: Buffer[] = [Buffer.from(this.#blocks[0]!.buffer)];
   #used = 0;
   /** places of deleted names, by their length in words */
   readonly #freePlaces: number[][] = [];
@@ -68,55 +80,61 @@ export class NameTable {
     this.#words = new Uint32Array(STRIDE * Math.max(names, 8));
   }
 
-  /** The id of a part of a string, from 1; 0 when it is not here. */
-  find(text: string, from = 0, to = text.length): number {
-    return this.#search(pack(text, from, to, single, 0), to - from, single, 0);
+  /** The id of a name, from 1; 0 when it is not here. */
+  find(name: string): number {
+    return this.#search(packText(name), name.length, single, 0);
   }
 
-  /** The id of a part of a string, which is added when it is not here: its `extra` and `flags` are 0 then. */
-  intern(text: string, from = 0, to = text.length): number {
-    const length = to - from;
-    const hash = pack(text, from, to, single, 0);
-    return this.#search(hash, length, single, 0) || this.#add(hash, length, single, 0);
+  /** The id of a name, which is added when it is not here: its `extra` and `flags` are 0 then. */
+  intern(name: string): number {
+    const hash = packText(name);
+    return this.#search(hash, name.length, single, 0) || this.#add(hash, name.length, single, 0);
   }
 
   /**
    * Names to be found or added together, which in a large table takes a quarter of the time.
-   * @param done called with the id and tag of each, in their order, when the batch is full and at `flush`
+   * @param done called with the id and tag of each, in their order, when the batch is full and at `flush`; deletes nothing
    */
-  batch(done: (id: number, tag: number, text: string) => void): NameBatch {
+  batch(done: (id: number, tag: number) => void): NameBatch {
     const packed = new Uint32Array(BATCH_WORDS + LONGEST_NAME / 4);
-    const texts: string[] = [];
     const hashes = new Uint32Array(BATCH);
     const lengths = new Uint16Array(BATCH);
     const starts = new Uint32Array(BATCH);
     const tags = new Uint32Array(BATCH);
     const ids = new Uint32Array(BATCH);
+    const heads = new Uint32Array(BATCH);
     let count = 0;
     let used = 0;
     const flush = (): void => {
-      this.#findAll(packed, { hashes, lengths, starts, ids }, count);
+      this.#findAll(packed, { hashes, lengths, starts, ids, heads }, count);
       for (let i = 0; i < count; i++) {
-        // one before it in this batch may have added it
-        ids[i] ||= this.#search(hashes[i]!, lengths[i]!, packed, starts[i]!);
-        ids[i] ||= this.#add(hashes[i]!, lengths[i]!, packed, starts[i]!);
-        done(ids[i]!, tags[i]!, texts[i]!);
+        ids[i] ||= this.#addFrom(hashes[i]!, lengths[i]!, packed, starts[i]!, heads[i]!);
+        done(ids[i]!, tags[i]!);
       }
-      texts.length = count = used = 0;
+      count = used = 0;
     };
     return {
       flush,
-      add(text, from, to, tag) {
+      add(source, from, to, tag) {
         if (count === BATCH || used > BATCH_WORDS) flush();
-        hashes[count] = pack(text, from, to, packed, used);
+        hashes[count] = pack(source.words, from, to - from, packed, used);
         lengths[count] = to - from;
         starts[count] = used;
         tags[count] = tag;
-        texts.push(text);
-        used = packedEnd;
+        used += (to - from + 3) >>> 2;
         count++;
       },
     };
+  }
+
+  /**
+   * Adds a name that was not here when its bucket began with `head` and none was split; one of the same batch may have
+   * been added since.
+   */
+  #addFrom(hash: number, length: number, packed: Uint32Array, start: number, head: number): number {
+    const isSame = this.#bucketCount === this.#foundIn && this.#buckets[this.#bucketOf(hash)] === head;
+    const id = isSame ? NONE : this.#search(hash, length, packed, start);
+    return id === NONE ? this.#add(hash, length, packed, start) : id;
   }
 
   /** Fills in the ids of names that are here, NONE for the others. Step by step for all: see BATCH. */
@@ -127,15 +145,17 @@ export class NameTable {
       lengths,
       starts,
       ids,
-    }: Record<'hashes' | 'starts' | 'ids', Uint32Array> & { lengths: Uint16Array },
+      heads,
+    }: Record<'hashes' | 'starts' | 'ids' | 'heads', Uint32Array> & { lengths: Uint16Array },
     count: number,
   ): void {
     const words = this.#words;
     const buckets = this.#buckets;
-    for (let i = 0; i < count; i++) ids[i] = buckets[this.#bucketOf(hashes[i]!)]!;
+    this.#foundIn = this.#bucketCount;
+    for (let i = 0; i < count; i++) heads[i] = buckets[this.#bucketOf(hashes[i]!)]!;
     for (let i = 0; i < count; i++) {
       const hash = hashes[i]!;
-      let id = ids[i]!;
+      let id = heads[i]!;
       while (id !== NONE && words[id * STRIDE + HASH] !== hash) id = words[id * STRIDE + NEXT]!;
       ids[i] = id;
     }
@@ -147,15 +167,15 @@ export class NameTable {
 
   /** Undefined behaviour for ids that were deleted. */
   name(id: number): string {
+    return this.readName(id, toLatin1);
+  }
+
+  /** Has somebody read the bytes of a name, which are not his to keep. */
+  readName<T>(id: number, reader: NameReader<T>): T {
     const length = this.#words[id * STRIDE + META]! >>> 16;
     const place = this.#words[id * STRIDE + PLACE]!;
-    const block = this.#blocks[place >>> BLOCK_BITS]!;
-    let name = '';
-    for (let i = 0; i < length; i += 4) {
-      const word = block[(place & (BLOCK - 1)) + i / 4]!;
-      name += String.fromCharCode(word & 255, (word >>> 8) & 255, (word >>> 16) & 255, word >>> 24);
-    }
-    return name.slice(0, length);
+    const at = (place & (BLOCK - 1)) * 4;
+    return reader(this.#bytes[place >>> BLOCK_BITS]!, at, at + length);
   }
 
   /** Deletes a name; nothing where there is none. */
@@ -253,9 +273,9 @@ export class NameTable {
     const last = this.#blocks.length - 1;
     const block = this.#blocks[last]!;
     if (this.#used + size > block.length) {
-      if (block.length < BLOCK) this.#blocks[last] = larger(block);
+      if (block.length < BLOCK) this.#setBlock(last, larger(block));
       else {
-        this.#blocks.push(new Uint32Array(BLOCK));
+        this.#setBlock(last + 1, new Uint32Array(BLOCK));
         this.#used = 0;
       }
       return this.#newPlace(size);
@@ -263,6 +283,11 @@ export class NameTable {
     const place = (this.#blocks.length - 1) * BLOCK + this.#used;
     this.#used += size;
     return place;
+  }
+
+  #setBlock(index: number, block: Uint32Array): void {
+    this.#blocks[index] = block;
+    this.#bytes[index] = Buffer.from(block.buffer);
   }
 
   #bucketOf(hash: number): number {
@@ -304,32 +329,36 @@ function larger(before: Uint32Array): Uint32Array<ArrayBuffer> {
   return after;
 }
 
-/** Puts a name into words. @returns its hash */
-function pack(text: string, from: number, to: number, packed: Uint32Array, start: number): number {
-  if (to - from > LONGEST_NAME) throw new RangeError(`a name of ${to - from} bytes`);
-  let hash = seed ^ (to - from);
-  let word = start;
-  let i = from;
-  for (; i + 3 < to; i += 4) {
-    const four =
-      text.charCodeAt(i) |
-      (text.charCodeAt(i + 1) << 8) |
-      (text.charCodeAt(i + 2) << 16) |
-      (text.charCodeAt(i + 3) << 24);
-    packed[word++] = four;
+/** Puts a name into words that begin with it. @param from in bytes @returns its hash */
+function pack(words: Uint32Array, from: number, length: number, packed: Uint32Array, start: number): number {
+  if (length > LONGEST_NAME) throw new RangeError(`a name of ${length} bytes`);
+  const shift = (from & 3) * 8;
+  const end = start + (length >>> 2);
+  let hash = seed ^ length;
+  let at = from >>> 2;
+  for (let word = start; word < end; word++, at++) {
+    const four = wordAt(words, at, shift);
+    packed[word] = four;
     hash = mix(hash, four);
   }
-  if (i < to) {
-    let rest = text.charCodeAt(i);
-    if (i + 1 < to) rest |= text.charCodeAt(i + 1) << 8;
-    if (i + 2 < to) rest |= text.charCodeAt(i + 2) << 16;
-    packed[word++] = rest;
+  if ((length & 3) > 0) {
+    const rest = wordAt(words, at, shift) & ((1 << ((length & 3) * 8)) - 1);
+    packed[end] = rest;
     hash = mix(hash, rest);
   }
-  packedEnd = word;
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/** Four bytes from the middle of a word on. @param shift how many bits of it are before them */
+const wordAt = (words: Uint32Array, at: number, shift: number): number =>
+  shift === 0 ? words[at]! : (words[at]! >>> shift) | (words[at + 1]! << (32 - shift));
+
+/** The same for a string, into `single`. */
+function packText(name: string): number {
+  given.bytes.write(name, 'latin1');
+  return pack(given.words, 0, name.length, single, 0);
 }
 
 /** A round of MurmurHash3 (public domain, Austin Appleby). */

@@ -1,15 +1,14 @@
-import type { Dirent } from 'node:fs';
 import type { WatchDefinition } from '../config/schema.js';
 import { realFileSystem, type FileSystem } from '../lib/file-system.js';
 import { bytesToText, textToBytes } from '../lib/text.js';
 import { parent } from './file-table.js';
 import { FoldKeeper } from './fold-keeper.js';
 import { FolderListing, type Listed } from './folder-listing.js';
-import { hasReliableMtime, isLink, listFolder, look } from './folder-scan.js';
+import { hasReliableMtime, isLarge, isLink, listFolder, look } from './folder-scan.js';
 import { kind, noneFolded, type Counts, type FolderTable } from './folder-table.js';
 import { foldRules, type FoldRules } from './folding.js';
 import type { Finished, ObservedFile } from './observation.js';
-import { Pace } from './pace.js';
+import { atPace, Pace } from './pace.js';
 import { Patrol } from './patrol.js';
 import type { RecordStore } from './record-store.js';
 import type { Selector } from './select.js';
@@ -29,16 +28,9 @@ interface Scan {
   readonly thorough: boolean;
 }
 
-/** Names of a listing that are more, or may be more, than data. Bytes. */
-interface Names {
-  readonly subfolders: string[];
-  /** the listing does not say what they are */
-  readonly unsure: string[];
-}
-
 export interface ObserverEvents extends ViewEvents {
   /** a folder is there and wants a kernel watch */
-  folderFound(folder: string, path: string): void;
+  folderFound(folder: string, path: string, isLarge: boolean): void | Promise<void>;
   folderGone(folder: string): void;
 }
 
@@ -258,7 +250,7 @@ export class Observer {
     const isSame = known !== undefined && known.inode === here.stat.inode;
     if (known !== undefined && !isSame) this.events.folderGone(folder);
     // the kernel watch comes before the listing, so that nothing falls between them
-    this.events.folderFound(folder, full);
+    await this.events.folderFound(folder, full, isLarge(here.stat.size));
     const isLocal = hasReliableMtime(full, this.fs);
     if (!isSame || scan.thorough || !isLocal || this.#deaf.has(folder)) this.#patrol.want(folder);
     if (known?.trusted && isSame && known.mtimeNs === here.stat.mtimeNs) {
@@ -266,21 +258,18 @@ export class Observer {
       return this.#subfoldersOf(folder);
     }
     const listing = this.#listing(folder, scan, here.stat.size);
-    const names: Names = { subfolders: [], unsure: [] };
-    const pace = new Pace();
     let listed: Listed;
     try {
-      await listFolder(full, (name, entry) => this.#sort(listing, name, entry, names), this.fs, isLocal);
-      listed = await atPace(listing.sweep(), pace);
+      listed = await listFolder(full, listing, this.fs, !isLocal || isLarge(here.stat.size));
     } catch (error) {
       return this.#troubledFolder(folder, error);
     }
-    const complete = await this.#takeListed(folder, listed, names, scan);
+    const complete = await this.#takeListed(folder, listed, scan);
     this.#view.recover(bytesToText(folder));
     const age = scan.now - Number(here.stat.mtimeNs / 1_000_000n);
     const trusted = complete && age > MTIME_GRANULARITY_MS && isLocal;
     this.#folders.set(folder, { mtimeNs: here.stat.mtimeNs, inode: here.stat.inode, trusted });
-    return names.subfolders.map((name) => join(folder, name));
+    return listed.subfolders.map((name) => join(folder, name));
   }
 
   #listing(folder: string, { first }: Scan, size: number): FolderListing {
@@ -292,32 +281,19 @@ export class Observer {
       bytesToText(folder),
       this.store,
       {
-        isData: (name) => this.select.isData(join(folder, name)),
+        isData:
+          this.select.isPlainData ??
+          ((bytes, from, to) => this.select.isData(join(folder, bytes.toString('latin1', from, to)))),
+        type: this.watch.type,
+        isRecursive: this.watch.recursive,
         fold: byName ? { ...rules, isBacklog: first } : undefined,
       },
       Math.min(Math.floor(size / BYTES_PER_NAME), MOST_EXPECTED),
     );
   }
 
-  /** What a name may be, going by what the listing says of it. */
-  #sort(listing: FolderListing, name: string, entry: Dirent | undefined, names: Names): void {
-    if (name.startsWith('.')) {
-      if (name.startsWith('._')) listing.hidden(name);
-      return;
-    }
-    if (this.watch.recursive) {
-      if (entry === undefined) names.unsure.push(name);
-      else if (entry.isDirectory()) names.subfolders.push(name);
-    }
-    const isOfType =
-      entry === undefined ||
-      entry.isSymbolicLink() ||
-      (this.watch.type === 'file' ? entry.isFile() : entry.isDirectory());
-    if (isOfType) listing.data(name, entry);
-  }
-
   /** @returns whether every name could be looked at (no dangling link, no missing permission); else they are tried at every scan */
-  async #takeListed(folder: string, listed: Listed, names: Names, { now, first }: Scan): Promise<boolean> {
+  async #takeListed(folder: string, listed: Listed, { now, first }: Scan): Promise<boolean> {
     const pace = new Pace();
     for (const name of listed.gone) this.#view.forget(join(folder, name));
     this.#relist(folder, listed, now);
@@ -336,12 +312,12 @@ export class Observer {
       if (table.kind(id) === kind.fresh) table.setKind(id, kind.none);
       table.tidy(id);
     }
-    for (const name of names.unsure) {
+    for (const name of listed.unsure) {
       const bytes = join(folder, name);
       const looked = this.#view.look(bytes);
       if (looked.kind === 'gone' || looked.kind === 'error') complete = false;
       if (looked.kind === 'directory' && !isLink(this.#view.full(bytes), this.fs))
-        names.subfolders.push(name);
+        listed.subfolders.push(name);
       await pace.keep();
     }
     return complete;
@@ -422,14 +398,5 @@ export class Observer {
     this.#view.files.deleteFolder(folder);
     this.store.drop(bytesToText(folder));
     this.events.folderGone(folder);
-  }
-}
-
-/** Runs long work, which lets the event loop go in between. */
-async function atPace<T>(work: Generator<undefined, T>, pace: Pace): Promise<T> {
-  for (;;) {
-    const step = work.next();
-    if (step.done === true) return step.value;
-    await pace.keep();
   }
 }

@@ -18,3 +18,12 @@ export class Pace {
     this.#end = performance.now() + SLICE_MS;
   }
 }
+
+/** Runs long work, which lets the event loop go in between. */
+export async function atPace<T>(work: Generator<undefined, T>, pace: Pace): Promise<T> {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+    await pace.keep();
+  }
+}

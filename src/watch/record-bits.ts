@@ -1,10 +1,14 @@
 import { isShortened, LONGEST_STEM, markerPrefix, markerStates, parseMarkerName } from './marker-name.js';
+import { startsWith } from '../lib/text.js';
+import { toWordBuffer, type WordBuffer } from '../lib/word-buffer.js';
 import type { MarkerState } from './marker-name.js';
+import type { Placed } from './name-table.js';
 
 /** Steps whose records are bits of a word: four states each. */
 export const STEPS_IN_WORD = 8;
 const STATES = markerStates.length;
 const MASK = (1 << STATES) - 1;
+const suffixes = markerStates.map((state) => Buffer.from(`.${state}`, 'latin1'));
 const UNDERSCORE = 95;
 const ZERO = 48;
 const DOT = 46;
@@ -33,14 +37,12 @@ export function hasLost(before: number, now: number): boolean {
   return false;
 }
 
-/** Whether the records say of the steps `first` to `last`, by their names alone, that they are done. */
-export function areDone(bits: number, first: number, last: number): boolean {
-  for (let step = first; step <= last; step++) if (!statesIn(bits, step).has('done')) return false;
-  return true;
+/** The bits that are set where records say of the steps `first` to `last`, by their names alone, that they are done. */
+export function doneBits(first: number, last: number): number {
+  let bits = 0;
+  for (let step = first; step <= last; step++) bits |= recordBit(step, 'done');
+  return bits >>> 0;
 }
-
-/** Called with a name, which is a part of `text`, and the bit of a record of it. */
-export type Placed = (text: string, from: number, to: number, bit: number) => void;
 
 /**
  * Under which name the record of a file's step is kept: its own, or the stem of the marker where that does not tell the
@@ -53,35 +55,43 @@ export const placeOf = (step: number, file: string, stem: string): { key: string
 
 /**
  * Reads marker names of a watch, as parseMarkerName does, but without an object for each of a million.
- * @returns a function that says whether a name is one
+ * @returns a function that hands on the name a record is kept under and its bit, and says whether a name is one at all
  */
-export function recordReader(watch: string): (name: string, placed: Placed) => boolean {
-  const prefix = markerPrefix(watch);
-  const at = prefix.length;
-  return (name, placed) => {
-    if (!name.startsWith(prefix)) return false;
-    const step = name.charCodeAt(at) - ZERO;
-    const state = stateAtEnd(name);
-    const isEarly = step >= 0 && step < STEPS_IN_WORD && name.charCodeAt(at + 1) === UNDERSCORE;
+export function recordReader(
+  watch: string,
+): (name: WordBuffer, from: number, to: number, placed: Placed) => boolean {
+  const prefix = Buffer.from(markerPrefix(watch), 'latin1');
+  return (name, from, to, placed) => {
+    const { bytes } = name;
+    if (to - from < prefix.length || !startsWith(bytes, from, prefix)) return false;
+    const at = from + prefix.length;
+    const step = bytes[at]! - ZERO;
+    const isEarly = step >= 0 && step < STEPS_IN_WORD && bytes[at + 1] === UNDERSCORE;
+    const state = stateAtEnd(bytes, from, to);
     if (isEarly && state >= 0) {
-      const to = name.length - markerStates[state]!.length - 1;
-      if (to > at + 2 && to < LONGEST_STEM && name.charCodeAt(at + 2) !== DOT) {
-        placed(name, at + 2, to, (1 << (step * STATES + state)) >>> 0);
+      const end = to - suffixes[state]!.length;
+      if (end > at + 2 && end - from < LONGEST_STEM && bytes[at + 2] !== DOT) {
+        placed(name, at + 2, end, (1 << (step * STATES + state)) >>> 0);
         return true;
       }
     }
-    const marker = parseMarkerName(watch, name);
-    if (marker === undefined) return false;
-    const { key, slot } = placeOf(marker.step, marker.file, marker.stem);
-    placed(key, 0, key.length, recordBit(slot, marker.state));
-    return true;
+    return readSlowly(watch, bytes.toString('latin1', from, to), placed);
   };
 }
 
+function readSlowly(watch: string, name: string, placed: Placed): boolean {
+  const marker = parseMarkerName(watch, name);
+  if (marker === undefined) return false;
+  const { key, slot } = placeOf(marker.step, marker.file, marker.stem);
+  placed(toWordBuffer(key), 0, key.length, recordBit(slot, marker.state));
+  return true;
+}
+
 /** Index of the state a name ends with; -1 for none. */
-function stateAtEnd(name: string): number {
-  if (name.endsWith('.done')) return 0;
-  if (name.endsWith('.failed')) return 1;
-  if (name.endsWith('.killed')) return 2;
-  return name.endsWith('.mtime') ? 3 : -1;
+function stateAtEnd(bytes: Buffer, from: number, to: number): number {
+  for (let state = 0; state < STATES; state++) {
+    const suffix = suffixes[state]!;
+    if (to - from >= suffix.length && startsWith(bytes, to - suffix.length, suffix)) return state;
+  }
+  return -1;
 }

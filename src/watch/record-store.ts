@@ -1,8 +1,9 @@
+import type { WordBuffer } from '../lib/word-buffer.js';
 import type { Counts, FolderTable } from './folder-table.js';
 import type { FileStat, Identity } from './identity.js';
 import type { MarkerFacts, RecordRef, Result, StepRecord } from './record.js';
 import type { MarkerState } from './marker-name.js';
-import type { Placed } from './record-bits.js';
+import type { Placed } from './name-table.js';
 
 /** A result to be recorded, and the mtime for `updated` watches. */
 export interface NewRecord {
@@ -19,10 +20,13 @@ export interface RecordStore {
   table(folder: string): FolderTable;
   /** How many files of all folders need nothing more, and have no object. */
   readonly folded: Readonly<Counts>;
-  /** Takes a hidden name of a listing of the folder: tells the record it is, or removes it when it is a leftover. */
-  listed(folder: string, hiddenName: string, placed: Placed): void;
-  /** Tells the records of a folder that are kept elsewhere than beside the data. */
-  listOwn(folder: string, placed: Placed): void;
+  /**
+   * Takes a hidden name of a listing of the folder: tells the record it is, or removes it when it is a leftover.
+   * @returns false when it should be taken at the next listing again, though it is still the same
+   */
+  listed(folder: string, name: WordBuffer, from: number, to: number, placed: Placed): boolean;
+  /** Tells the records of a folder that are kept elsewhere than beside the data. @returns whether there is such a place */
+  listOwn(folder: string, placed: Placed): boolean;
   /** A listing found other records than before under a name of the table. @returns the path of their file, where it tells that */
   relisted(folder: string, key: string): string | undefined;
   /** Forgets what was read of the records of a file. */

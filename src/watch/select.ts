@@ -1,6 +1,7 @@
 import micromatch from 'micromatch';
 import type { FileList, WatchDefinition } from '../config/schema.js';
-import { bytesToText } from '../lib/text.js';
+import { bytesToText, startsWith } from '../lib/text.js';
+import type { NameReader } from './name-table.js';
 
 /** Which lists a name belongs to, and what it brings for placeholders and filesets. */
 export interface Selection {
@@ -21,6 +22,8 @@ export interface Selector {
   (path: string): Selection;
   /** Whether it belongs to a list: the same, of bytes, and nothing more. */
   isData(bytes: string): boolean;
+  /** The same for a name that is not hidden, of a folder that is watched, without a string; not for every watch. */
+  readonly isPlainData: NameReader<boolean> | undefined;
 }
 
 type ListMatcher = (path: string) => Readonly<Record<string, string>> | undefined;
@@ -32,10 +35,8 @@ export function compileSelector(watch: WatchDefinition): Selector {
   const describeLists = watch.lists
     .map((list) => [list.glob, list.pattern].filter((x) => x !== undefined).join(' & '))
     .join(', ');
-  const plain = plainMatcher(watch);
   const isData = (bytes: string): boolean => {
     if (isHidden(bytes)) return false;
-    if (plain !== undefined) return plain(baseName(bytes));
     const path = bytesToText(bytes);
     return (
       !excludes.some((exclude) => exclude.matches(path)) && lists.some((list) => list(path) !== undefined)
@@ -61,23 +62,28 @@ export function compileSelector(watch: WatchDefinition): Selector {
     if (members.length === 0) return reject('glob', `matches none of ${describeLists}`);
     return { lists: members, captures: capturesByList.get(members[0]!)!, capturesByList, parts };
   };
-  return Object.assign(select, { isData });
+  return Object.assign(select, { isData, isPlainData: plainMatcher(watch) });
 }
 
 /** Globs with one star, or none, of plain characters: of these a million names are matched in no time. */
-function plainMatcher({ lists, exclude }: WatchDefinition): ((name: string) => boolean) | undefined {
+function plainMatcher({ lists, exclude }: WatchDefinition): NameReader<boolean> | undefined {
   const globs = lists.map(({ glob, pattern }) =>
     pattern === undefined ? /^([\w.-]*)(\*?)([\w.-]*)$/.exec(glob ?? '*') : null,
   );
   if (exclude.length > 0 || globs.includes(null)) return undefined;
   const tests = globs.map((glob) => {
-    const [whole, before, star, after] = glob as unknown as [string, string, string, string];
-    return star === ''
-      ? (name: string) => name === whole
-      : (name: string) =>
-          name.length >= before.length + after.length && name.startsWith(before) && name.endsWith(after);
+    const [, before, star, after] = glob as unknown as [string, string, string, string];
+    return plainTest(Buffer.from(before), star === '*', Buffer.from(after));
   });
-  return (name) => tests.some((test) => test(name));
+  return (bytes, from, to) => tests.some((test) => test(bytes, from, to));
+}
+
+function plainTest(before: Buffer, hasStar: boolean, after: Buffer): NameReader<boolean> {
+  const least = before.length + after.length;
+  return (bytes, from, to) =>
+    (hasStar ? to - from >= least : to - from === least) &&
+    startsWith(bytes, from, before) &&
+    startsWith(bytes, to - after.length, after);
 }
 
 const nothing = { lists: [], captures: {}, capturesByList: new Map(), parts: [] } as const;

@@ -43,7 +43,7 @@ class Bench {
       createHints: (listener) => {
         this.hint = (...args) => listener.changed(...args);
         return {
-          add: () => true,
+          add: () => undefined,
           remove: () => undefined,
           awaitPath: () => undefined,
           close: () => undefined,

@@ -197,7 +197,7 @@ describe('a file system with faults', () => {
   }, 600_000);
 
   it('a directory that cannot be read for a while: nothing runs, nothing is cleaned up, then all goes on', async () => {
-    const world = await new World({ at: 1, times: 6, kind: 'ESTALE', only: ['opendirSync'] }).start();
+    const world = await new World({ at: 1, times: 6, kind: 'ESTALE', only: ['openDirectory'] }).start();
     world.drop('a');
     await until(() => world.faulty.failed.length === 6, 'it is tried again');
     await until(

@@ -1,3 +1,5 @@
+import { entryType } from '../../src/lib/dirents.js';
+import { readerOf } from '../../src/lib/directory-reader.js';
 import type { FileSystem } from '../../src/lib/file-system.js';
 
 interface Inode {
@@ -113,16 +115,7 @@ export class MemoryFiles {
       };
     },
     mkdirSync: () => undefined,
-    opendirSync: () => {
-      const names = this.names();
-      return {
-        readSync: () => {
-          const name = names.shift();
-          return name === undefined ? null : entry(name);
-        },
-        closeSync: () => undefined,
-      };
-    },
+    openDirectory: () => Promise.resolve(readerOf(this.names(), entryType.file)),
     openSync: (path: Buffer, flags: string) => {
       if (this.#isRoot(path)) return DIRECTORY_FD;
       const name = this.#name(path);
@@ -199,13 +192,6 @@ export class MemoryFiles {
     this.#changes = [];
   }
 }
-
-const entry = (name: string): object => ({
-  name,
-  isFile: () => true,
-  isDirectory: () => false,
-  isSymbolicLink: () => false,
-});
 
 const stats = (isDirectory: boolean, inode: Inode): object => ({
   isFile: () => !isDirectory,

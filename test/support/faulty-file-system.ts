@@ -1,5 +1,8 @@
 import { writeFileSync } from 'node:fs';
+import { entryEnd } from '../../src/lib/dirents.js';
+import type { DirectoryReader } from '../../src/lib/directory-reader.js';
 import { realFileSystem, type FileSystem } from '../../src/lib/file-system.js';
+import { wordBuffer } from '../../src/lib/word-buffer.js';
 
 export type FaultKind = 'EIO' | 'ENOSPC' | 'EMFILE' | 'EROFS' | 'ESTALE' | 'short write';
 
@@ -41,7 +44,11 @@ export function faultyFileSystem(fault: Fault): FaultyFileSystem {
       return (...args: unknown[]) => {
         if (step(name)) return fail(fault.kind, name, args);
         const result = real(...args);
-        return name === 'opendirSync' ? faultyDirectory(result as object, step, fault.kind) : result;
+        return name === 'openDirectory'
+          ? (result as ReturnType<FileSystem['openDirectory']>).then((reader) =>
+              faultyReader(reader, step, fault.kind),
+            )
+          : result;
       };
     },
   });
@@ -57,15 +64,31 @@ function fail(kind: FaultKind, name: string, args: readonly unknown[]): never {
   throw Object.assign(new Error(`${code}: injected, ${name}`), { code, syscall: name });
 }
 
-function faultyDirectory(directory: object, step: (name: string) => boolean, kind: FaultKind): object {
-  return new Proxy(directory, {
-    get: (target, name) => {
-      const value = Reflect.get(target, name, target) as unknown;
-      if (typeof value !== 'function') return value;
-      return (...args: unknown[]): unknown => {
-        if (name === 'readSync' && step('readdir')) return fail(kind, 'readdir', args);
-        return (value as (...all: unknown[]) => unknown).apply(target, args);
-      };
+/** Reads an entry at a time, so that each can be the one that fails. */
+function faultyReader(
+  reader: DirectoryReader,
+  step: (name: string) => boolean,
+  kind: FaultKind,
+): DirectoryReader {
+  const source = wordBuffer(256 * 1024);
+  let at = 0;
+  let end = 0;
+  return {
+    read: async (buffer, from, to) => {
+      if (step('readdir')) return fail(kind, 'readdir', []);
+      if (at === end) {
+        source.bytes.fill(0);
+        at = 0;
+        end = await reader.read(source, 0, 256 * 1024);
+        if (end === 0) return from;
+      }
+      const next = entryEnd(source, at);
+      if (from + next - at > to) throw new RangeError('no room for an entry');
+      source.bytes.copy(buffer.bytes, from, at, next);
+      const filled = from + next - at;
+      at = next;
+      return filled;
     },
-  });
+    close: () => reader.close(),
+  };
 }

@@ -1,5 +1,37 @@
-import { FolderListing } from '../../src/watch/folder-listing.js';
+import { entryType, writeEntry } from '../../src/lib/dirents.js';
+import { wordBuffer } from '../../src/lib/word-buffer.js';
+import { FolderListing, type Listed, type ListingRules } from '../../src/watch/folder-listing.js';
 import type { MarkerStore } from '../../src/watch/marker-store.js';
+import type { RecordStore } from '../../src/watch/record-store.js';
+
+const SIZE = 1024 * 1024;
+
+/** Lists a folder that has these entries. @param entries names, as bytes, with their types */
+export function listEntries(
+  store: Pick<RecordStore, 'table' | 'listed' | 'listOwn' | 'relisted'>,
+  folder: string,
+  entries: Iterable<readonly [name: string, type: number]>,
+  rules: Partial<ListingRules> = {},
+): Listed {
+  const listing = new FolderListing(folder, store, {
+    isData: () => true,
+    type: 'file',
+    isRecursive: false,
+    fold: undefined,
+    ...rules,
+  });
+  const buffer = wordBuffer(SIZE);
+  let end = 0;
+  for (const [name, type] of entries) {
+    const next = writeEntry(buffer, end, SIZE, name, type);
+    if (next === undefined) throw new RangeError('too many entries');
+    end = next;
+  }
+  const work = listing.finish(buffer, listing.take(buffer, 0, end), end);
+  let step = work.next();
+  while (step.done !== true) step = work.next();
+  return step.value;
+}
 
 /**
  * What a listing of a folder brings to a store.
@@ -7,13 +39,12 @@ import type { MarkerStore } from '../../src/watch/marker-store.js';
  * @returns undefined when the records are those known before, else the paths that lost all of a step
  */
 export function relist(store: MarkerStore, folder: string, hidden: readonly string[]): string[] | undefined {
-  const listing = new FolderListing(folder, store, { isData: () => true, fold: undefined });
-  for (const name of hidden) listing.hidden(name);
   const isFirst = !store.table(folder).isListed;
-  const sweep = listing.sweep();
-  let step = sweep.next();
-  while (step.done !== true) step = sweep.next();
-  const { changed, lost } = step.value;
+  const { changed, lost } = listEntries(
+    store,
+    folder,
+    hidden.map((name) => [name, entryType.file]),
+  );
   for (const name of changed) store.relisted(folder, name);
   if (changed.length === 0 && !isFirst) return undefined;
   return lost.map((name) => store.relisted(folder, name)).filter((path) => path !== undefined);

@@ -1,9 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { entryEnd, entryType, nameEnd, nameStart, typeOf } from '../../../src/lib/dirents.js';
+import { openDirectory, openPortably } from '../../../src/lib/directory-reader.js';
+import { realFileSystem, type FileSystem } from '../../../src/lib/file-system.js';
 import { bytesToBuffer, textToBytes } from '../../../src/lib/text.js';
-import { hasReliableMtime, listFolder, look } from '../../../src/watch/folder-scan.js';
+import { wordBuffer, type WordBuffer } from '../../../src/lib/word-buffer.js';
+import { hasReliableMtime, listFolder, look, type EntryTaker } from '../../../src/watch/folder-scan.js';
 import { nastyNames, temporaryDirectory, textOf } from '../../support/watch-fixtures.js';
 
 describe('look', () => {
@@ -45,12 +49,45 @@ describe('look', () => {
   });
 });
 
-describe('listFolder', () => {
-  const list = async (path: string): Promise<string[]> => {
-    const names: string[] = [];
-    await listFolder(path, (name) => names.push(name));
-    return names.toSorted();
-  };
+/** Names of entries, but for `.` and `..`; wants every other one again, as the beginning of a block is wanted. */
+class Names implements EntryTaker<string[]> {
+  readonly names: string[] = [];
+
+  take(entries: WordBuffer, from: number, to: number): number {
+    let before = from;
+    for (let at = from; at < to;) {
+      const end = entryEnd(entries, at);
+      if (end === to) return before;
+      this.#add(entries, at, end);
+      before = at = end;
+    }
+    return before;
+  }
+
+  *finish(entries: WordBuffer, from: number, to: number): Generator<undefined, string[]> {
+    for (let at = from; at < to; at = entryEnd(entries, at)) {
+      this.#add(entries, at, entryEnd(entries, at));
+      yield;
+    }
+    return this.names.filter((name) => name !== '.' && name !== '..').toSorted();
+  }
+
+  #add(entries: WordBuffer, at: number, end: number): void {
+    this.names.push(entries.bytes.toString('latin1', nameStart(at), nameEnd(entries, at, end)));
+  }
+}
+
+const portably: FileSystem = {
+  ...realFileSystem,
+  openDirectory: (path) => Promise.resolve().then(() => openPortably(path)),
+};
+
+describe.each([
+  { way: 'at once', fs: realFileSystem, isBeside: false },
+  { way: 'beside the event loop', fs: realFileSystem, isBeside: true },
+  { way: 'without getdents64', fs: portably, isBeside: false },
+])('listFolder, $way', ({ fs, isBeside }) => {
+  const list = (path: string): Promise<string[]> => listFolder(path, new Names(), fs, isBeside);
 
   it('gives the bytes of every name, hidden ones too', async () => {
     const directory = temporaryDirectory();
@@ -68,12 +105,56 @@ describe('listFolder', () => {
 
   it('lists more than a block', async () => {
     const directory = temporaryDirectory();
-    for (let i = 0; i < 3000; i++) writeFileSync(join(directory, `f${i}`), '');
-    expect(new Set(await list(directory)).size).toBe(3000);
+    const names = Array.from({ length: 3000 }, (_, i) => `${i}`.padEnd(200, 'x'));
+    for (const name of names) writeFileSync(join(directory, name), '');
+    expect(await list(directory)).toEqual(names.toSorted());
   });
 
   it('throws the system error', async () => {
-    await expect(list(join(temporaryDirectory(), 'none'))).rejects.toMatchObject({ code: 'ENOENT' });
+    const directory = temporaryDirectory();
+    await expect(list(join(directory, 'none'))).rejects.toMatchObject({ code: 'ENOENT' });
+    writeFileSync(join(directory, 'file'), '');
+    await expect(list(join(directory, 'file'))).rejects.toMatchObject({ code: 'ENOTDIR' });
+  });
+
+  it('lists several folders at a time', async () => {
+    const directories = Array.from({ length: 20 }, () => temporaryDirectory());
+    for (const [i, directory] of directories.entries())
+      for (let n = 0; n < 300; n++) writeFileSync(join(directory, `${i}-${n}`), '');
+    const listed = await Promise.all(directories.map(list));
+    expect(listed.map((names) => names.length)).toEqual(directories.map(() => 300));
+    for (const [i, names] of listed.entries())
+      expect(names.every((name) => name.startsWith(`${i}-`))).toBe(true);
+  });
+});
+
+describe('openDirectory', () => {
+  it('tells inodes and types, and the error of a read in either way', async () => {
+    const directory = temporaryDirectory();
+    writeFileSync(join(directory, 'file'), '');
+    mkdirSync(join(directory, 'directory'));
+    symlinkSync('none', join(directory, 'link'));
+    const buffer = wordBuffer(4096);
+    const reader = await openDirectory(Buffer.from(directory), true);
+    const end = await reader.read(buffer, 0, 4096);
+    const found = new Map<string, [number, bigint]>();
+    for (let at = 0; at < end; at = entryEnd(buffer, at)) {
+      const name = buffer.bytes.toString('latin1', nameStart(at), nameEnd(buffer, at, entryEnd(buffer, at)));
+      found.set(name, [typeOf(buffer, at), buffer.bytes.readBigUInt64LE(at)]);
+    }
+    for (const [name, type] of [
+      ['file', entryType.file],
+      ['directory', entryType.directory],
+      ['link', entryType.link],
+    ] as const)
+      expect(found.get(name)).toEqual([type, lstatSync(join(directory, name), { bigint: true }).ino]);
+    expect(await reader.read(buffer, 0, 4096)).toBe(0);
+    // EINVAL, for not even one entry fits
+    const again = await openDirectory(Buffer.from(directory), true);
+    await expect(Promise.resolve(again.read(buffer, 0, 8))).rejects.toMatchObject({ code: 'EINVAL' });
+    const atOnce = await openDirectory(Buffer.from(directory), false);
+    expect(() => atOnce.read(buffer, 0, 8)).toThrow(/EINVAL/);
+    for (const one of [reader, again, atOnce]) one.close();
   });
 });
 

@@ -65,7 +65,7 @@ class Watching {
     this.observer = new Observer(this.watch, compileSelector(this.watch), this.store, {
       trouble: (path, error) => this.troubles.push(`${path} ${(error as NodeJS.ErrnoException).code ?? ''}`),
       recovered: (path) => this.recovered.push(path),
-      folderFound: (folder) => this.folders.push(folder),
+      folderFound: (folder) => void this.folders.push(folder),
       folderGone: (folder) => this.foldersGone.push(folder),
     });
   }

@@ -1,8 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { markerStates, markerStem, parseMarkerName } from '../../../src/watch/marker-name.js';
+import { toWordBuffer } from '../../../src/lib/word-buffer.js';
 import {
-  areDone,
+  doneBits,
   hasLost,
   placeOf,
   recordBit,
@@ -29,7 +30,8 @@ describe('bits of records', () => {
   it('say which steps have records, and which are done', () => {
     const two = recordBit(0, 'done') + recordBit(3, 'failed');
     expect(slotsIn(two)).toEqual([0, 3]);
-    expect([areDone(two, 0, 0), areDone(two, 0, 1), areDone(two, 3, 3)]).toEqual([true, false, false]);
+    expect(doneBits(0, 0)).toBe(recordBit(0, 'done'));
+    expect(doneBits(2, 7)).toBe([2, 3, 4, 5, 6, 7].reduce((sum, step) => sum + recordBit(step, 'done'), 0));
   });
 
   it('say whether a step lost all it had', () => {
@@ -48,7 +50,12 @@ describe('bits of records', () => {
 describe('a record', () => {
   const read = (watch: string, name: string): [string, number] | undefined => {
     let found: [string, number] | undefined;
-    const was = recordReader(watch)(name, (text, from, to, bit) => (found = [text.slice(from, to), bit]));
+    const was = recordReader(watch)(
+      toWordBuffer(`--${name}`),
+      2,
+      2 + name.length,
+      ({ bytes }, from, to, bit) => (found = [bytes.toString('latin1', from, to), bit]),
+    );
     expect(was).toBe(found !== undefined);
     return found;
   };

@@ -1,0 +1,11 @@
+import type * as libc from './libc.js';
+
+export type Libc = typeof libc;
+
+let loading: Promise<Libc | undefined> | undefined;
+
+/** Only who needs it waits for it. Undefined where there is no build of koffi for this system: all works without. */
+export function loadLibc(): Promise<Libc | undefined> {
+  loading ??= import('./libc.js').catch(() => undefined);
+  return loading;
+}

@@ -1,0 +1,42 @@
+const WORD_BITS = 5;
+
+/** A set of small integers, a bit each. */
+export class IdSet {
+  #words = new Uint32Array(0);
+  #isEmpty = true;
+
+  get isEmpty(): boolean {
+    return this.#isEmpty;
+  }
+
+  add(id: number): void {
+    const word = id >>> WORD_BITS;
+    if (word >= this.#words.length) this.#grow(word + 1);
+    this.#words[word]! |= 1 << id;
+    this.#isEmpty = false;
+  }
+
+  has(id: number): boolean {
+    const word = id >>> WORD_BITS;
+    return word < this.#words.length && (this.#words[word]! & (1 << id)) !== 0;
+  }
+
+  /** The least member from a number on; 0 when there is none. Members begin at 1 for those who ask. */
+  next(from: number): number {
+    const words = this.#words;
+    let word = from >>> WORD_BITS;
+    if (word >= words.length) return 0;
+    let rest = words[word]! & (-1 << from);
+    while (rest === 0) {
+      if (++word === words.length) return 0;
+      rest = words[word]!;
+    }
+    return (word << WORD_BITS) + 31 - Math.clz32(rest & -rest);
+  }
+
+  #grow(words: number): void {
+    const grown = new Uint32Array(Math.max(words, this.#words.length * 2));
+    grown.set(this.#words);
+    this.#words = grown;
+  }
+}
