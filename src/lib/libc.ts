@@ -14,28 +14,36 @@ export const canReadDirectories = getdents64 !== undefined;
 
 /**
  * Fills a buffer with entries of a directory: getdents64(2).
- * @returns how many bytes; 0 at the end
+ * @returns how many bytes; 0 at the end, or when the directory has been removed, as readdir(3) does
  * @throws the system error, with its `code`
  */
 export function getdents(fd: number, buffer: Buffer): number {
-  const read = syscall(getdents64, fd, buffer, buffer.length) as number;
-  if (read >= 0) return read;
-  const code = getSystemErrorName(-koffi.errno());
-  throw Object.assign(new Error(`${code}: getdents64`), { code, syscall: 'getdents64' });
+  for (;;) {
+    const read = syscall(getdents64, fd, buffer, buffer.length) as number;
+    if (read >= 0) return read;
+    const code = getSystemErrorName(-koffi.errno());
+    if (code === 'ENOENT') return 0;
+    if (code !== 'EINTR')
+      throw Object.assign(new Error(`${code}: getdents64`), { code, syscall: 'getdents64' });
+  }
 }
 
 /** The same in a thread beside the event loop. Neither the buffer nor the descriptor may be given away before it is through. */
-export function getdentsBeside(fd: number, buffer: Buffer): Promise<number> {
-  return new Promise((resolve, reject) => {
-    syscall.async(getdents64, fd, buffer, buffer.length, (error: unknown, read: number) => {
-      if (error === null && read >= 0) return resolve(read);
-      try {
-        // errno belongs to the thread that is gone: it is asked for again
-        resolve(getdents(fd, buffer));
-      } catch (systemError) {
-        reject(systemError);
-      }
-    });
+export async function getdentsBeside(fd: number, buffer: Buffer): Promise<number> {
+  const read = await beside(syscall, getdents64, fd, buffer, buffer.length);
+  // errno belongs to the thread that is gone, or there are too many at once: it is asked here
+  return read === undefined || read < 0 ? getdents(fd, buffer) : read;
+}
+
+/** @returns undefined where the call was not made */
+function beside(call: typeof syscall, ...args: unknown[]): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    try {
+      call.async(...args, (error: unknown, result: number) => resolve(error === null ? result : undefined));
+    } catch {
+      // more calls are waiting than koffi takes
+      resolve(undefined);
+    }
   });
 }
 
@@ -47,14 +55,12 @@ const IN_CLOEXEC = 0o2000000;
 const FS_WATCH = 0x2 | 0x4 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800;
 
 /**
- * Takes a kernel watch of a directory in a thread beside the event loop: inotify_add_watch(2). Nobody reads it.
- * @returns a descriptor to be closed; undefined where it did not work
+ * Takes a kernel watch as `fs.watch` does, in a thread beside the event loop: inotify_add_watch(2).
+ * @returns a descriptor to be closed, of which nobody reads; undefined where it did not work
  */
-export function watchBeside(path: Buffer): Promise<number | undefined> {
+export async function watchBeside(path: Buffer): Promise<number | undefined> {
   const fd = inotifyInit(IN_CLOEXEC) as number;
-  if (fd < 0) return Promise.resolve(undefined);
-  const terminated = Buffer.concat([path, Buffer.alloc(1)]);
-  return new Promise((resolve) => {
-    inotifyAddWatch.async(fd, terminated, FS_WATCH, () => resolve(fd));
-  });
+  if (fd < 0) return undefined;
+  await beside(inotifyAddWatch, fd, Buffer.concat([path, Buffer.alloc(1)]), FS_WATCH);
+  return fd;
 }

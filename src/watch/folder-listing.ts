@@ -41,6 +41,8 @@ export interface ListingRules {
 
 /** The sweep over a table rests after so many names. */
 const STRETCH = 1024;
+/** Numbers that blocks of a first listing share: at most as much is in vain. */
+const SHARED = 16 * MOST_ENTRIES;
 /** Tags of names that are no records: those have a single bit. */
 const DATA = 0;
 const LINK = 3;
@@ -69,6 +71,9 @@ export class FolderListing {
   /** ids and tags of the block at hand */
   readonly #placed = new Uint32Array(2 * MOST_ENTRIES);
   #placedCount = 0;
+  #shared = new Uint32Array(0);
+  #sharedUsed = 0;
+  readonly #isFirst: boolean;
 
   /** @param folder as text */
   constructor(
@@ -79,11 +84,12 @@ export class FolderListing {
   ) {
     this.#doneBits = rules.fold === undefined ? 0 : doneBits(rules.fold.firstStep, rules.fold.lastStep);
     this.#table = store.table(folder);
+    this.#isFirst = !this.#table.isListed;
     this.#table.names.reserve(expected);
     this.#batch = this.#table.names.batch((id, tag) => {
       this.#placed[this.#placedCount++] = id;
       this.#placed[this.#placedCount++] = tag;
-      this.#affected.add(id);
+      if (!this.#isFirst) this.#affected.add(id);
       this.#place(id, tag);
     });
     this.#missing = new Map(this.#table.blocks);
@@ -144,9 +150,22 @@ export class FolderListing {
       at = end;
     }
     this.#batch.flush();
-    const names = this.#placed.slice(0, this.#placedCount);
+    const names = this.#keepPlaced();
     // what is to be read again keeps its names, under a key that no digest is
     this.#note(isSettled ? digest : `${digest} again`, { names, ...others });
+  }
+
+  /** In the first listing many blocks share the memory: an array of its own costs the collector more than what is in it. */
+  #keepPlaced(): Uint32Array {
+    const count = this.#placedCount;
+    if (!this.#isFirst) return this.#placed.slice(0, count);
+    if (this.#sharedUsed + count > this.#shared.length) {
+      this.#shared = new Uint32Array(SHARED);
+      this.#sharedUsed = 0;
+    }
+    const names = this.#shared.subarray(this.#sharedUsed, (this.#sharedUsed += count));
+    names.set(this.#placed.subarray(0, count));
+    return names;
   }
 
   /** @returns false when it should be read at the next listing again, though it is still the same */
@@ -183,13 +202,13 @@ export class FolderListing {
   #kindOf = (id: number): Kind =>
     this.#table.names.readName(id, this.rules.isData) ? kind.fresh : kind.foreign;
 
-  /** Where records have a place of their own, any may have changed. */
+  /** Where records have a place of their own, and where nothing was known, anything may have changed. */
   #takeOwn(): void {
     const { names } = this.#table;
     const own = names.batch((id, tag) => this.#table.list(id, tag));
     const isElsewhere = this.store.listOwn(this.folder, own.add);
     own.flush();
-    if (isElsewhere) for (let id = 1; id < names.limit; id++) this.#affected.add(id);
+    if (isElsewhere || this.#isFirst) for (let id = 1; id < names.limit; id++) this.#affected.add(id);
   }
 
   /** A name that is affected may have its data in one block and its records in others. */
@@ -207,18 +226,17 @@ export class FolderListing {
 
   /** Files that were neither found nor gone keep their places until this is through. */
   *#sweep(): Generator<undefined, void> {
-    const isFirst = !this.#table.isListed;
     let count = 0;
     for (let id = this.#affected.next(1); id !== 0; id = this.#affected.next(id + 1)) {
-      this.#takeRecords(id, isFirst);
+      this.#takeRecords(id);
       this.#takeData(id);
       if (++count % STRETCH === 0) yield;
     }
   }
 
-  #takeRecords(id: number, isFirst: boolean): void {
+  #takeRecords(id: number): void {
     const before = this.#table.takeListed(id);
-    if (before === undefined || isFirst) return;
+    if (before === undefined || this.#isFirst) return;
     const name = this.#table.names.name(id);
     this.#found.changed.push(name);
     if (hasLost(before, this.#table.records(id))) this.#found.lost.push(name);

@@ -47,6 +47,8 @@ const toFileStat = (stats: BigIntStats): FileStat => ({
 /** Bytes that are read at a time, and before them those of a block that the last read did not end. */
 const READ = 256 * 1024;
 const buffers: WordBuffer[] = [];
+/** How many are kept for the next listings. */
+const BUFFERS = 4;
 /** Bytes; small where a file system's directories say nothing of what is in them. */
 const LARGE_DIRECTORY = 256 * 1024;
 
@@ -76,7 +78,7 @@ export async function listFolder<T>(
     return await takeAll(directory, taker, pair);
   } finally {
     directory.close();
-    buffers.push(...pair);
+    if (buffers.length < BUFFERS) buffers.push(...pair);
   }
 }
 

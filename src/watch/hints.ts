@@ -93,7 +93,8 @@ export function createHints(listener: HintListener): Hints {
 
 /**
  * The first watch of a directory has the kernel flag all entries it has in memory: 0.2 s for a million. A watch that is
- * taken beside the event loop, and given up after, leaves nothing of that to do (so measured on Linux 6.18; older kernels may do it twice).
+ * taken beside the event loop, and given up after, leaves nothing of that to do (so measured on Linux 6.18; older kernels
+ * may do it twice). To list the folder meanwhile is no faster, and makes the loop wait: the kernel does not let go of a CPU.
  */
 async function flagged(path: Buffer, add: () => void): Promise<void> {
   const fd = await (await loadLibc())?.watchBeside(path);

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { entryEnd, entryInode } from '../lib/dirents.js';
 import type { WordBuffer } from '../lib/word-buffer.js';
 
@@ -41,4 +41,4 @@ export function blockEnd(entries: WordBuffer, from: number, to: number): number 
 
 /** Names, inodes, types and places of all entries, as good as themselves. */
 export const digestOf = ({ bytes }: WordBuffer, from: number, to: number): string =>
-  createHash('sha256').update(bytes.subarray(from, to)).digest('binary');
+  hash('sha256', bytes.subarray(from, to), 'binary');

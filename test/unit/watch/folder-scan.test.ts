@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -155,6 +155,29 @@ describe('openDirectory', () => {
     const atOnce = await openDirectory(Buffer.from(directory), false);
     expect(() => atOnce.read(buffer, 0, 8)).toThrow(/EINVAL/);
     for (const one of [reader, again, atOnce]) one.close();
+  });
+
+  it.each([true, false])(
+    'finds nothing more in a directory that is removed meanwhile, beside: %s',
+    async (isBeside) => {
+      const directory = temporaryDirectory();
+      const reader = await openDirectory(Buffer.from(directory), isBeside);
+      rmdirSync(directory);
+      expect(await reader.read(wordBuffer(4096), 0, 4096)).toBe(0);
+      reader.close();
+    },
+  );
+
+  it('reads more directories at a time than the library has room for', async () => {
+    const directory = temporaryDirectory();
+    writeFileSync(join(directory, 'file'), '');
+    const readers = await Promise.all(
+      Array.from({ length: 400 }, () => openDirectory(Buffer.from(directory), true)),
+    );
+    const ends = await Promise.all(readers.map(async (reader) => reader.read(wordBuffer(4096), 0, 4096)));
+    expect(new Set(ends).size).toBe(1);
+    expect(ends[0]).toBeGreaterThan(0);
+    for (const reader of readers) reader.close();
   });
 });
 
