@@ -130,10 +130,12 @@ export class AgentCore {
   list(
     states: readonly JobState[] = jobStates,
     wanted: (record: JobRecord) => boolean = () => true,
+    containing?: string,
   ): JobRecord[] {
     this.mustBeOpen();
     const live = this.engine.liveRecords();
-    const found = this.store.select(states, (record) => !live.has(record.id) && wanted(record));
+    const isStored = (record: JobRecord): boolean => !live.has(record.id) && wanted(record);
+    const found = this.store.select(states, isStored, containing);
     for (const record of live.values())
       if (states.includes(record.state) && wanted(record)) found.push(record);
     return found.sort((a, b) => a.order - b.order);

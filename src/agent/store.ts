@@ -94,11 +94,18 @@ export class Store {
     return this.statements.since.all(seq, most).map((row) => parse(row.record));
   }
 
-  /** Jobs for which `wanted` is true; the others cost no memory. It must not use the store. */
-  select(states: readonly JobState[], wanted: (record: JobRecord) => boolean): JobRecord[] {
+  /**
+   * Jobs for which `wanted` is true; the others cost no memory. It must not use the store.
+   * @param containing a text that is in the JSON of all of them
+   */
+  select(
+    states: readonly JobState[],
+    wanted: (record: JobRecord) => boolean,
+    containing?: string,
+  ): JobRecord[] {
     const found: JobRecord[] = [];
     for (const state of states)
-      for (const row of this.ofState(state).iterate(state)) {
+      for (const row of this.rows(state, containing)) {
         const record = parse(row.record);
         if (wanted(record)) found.push(record);
       }
@@ -216,6 +223,12 @@ export class Store {
     return found < SHORT_QUEUE ? this.statements.newestOfFewQueued : this.statements.newestQueued;
   }
 
+  private rows(state: JobState, containing: string | undefined): IterableIterator<Row> {
+    if (containing === undefined) return this.ofState(state).iterate(state);
+    const { byStateContaining, queuedContaining } = this.statements;
+    return (state === 'new' ? queuedContaining : byStateContaining).iterate(state, containing);
+  }
+
   private ofState(state: JobState): Statements['byState'] {
     return state === 'new' ? this.statements.allQueued : this.statements.byState;
   }
@@ -268,6 +281,12 @@ const prepare = (db: Database.Database) => ({
   ),
   byState: db.prepare<[string], Row>('SELECT record FROM jobs WHERE state = ? AND queue IS NULL'),
   allQueued: db.prepare<[string], Row>('SELECT record FROM jobs WHERE queue IS NOT NULL AND state = ?'),
+  byStateContaining: db.prepare<[string, string], Row>(
+    'SELECT record FROM jobs WHERE state = ? AND queue IS NULL AND instr(record, ?) > 0',
+  ),
+  queuedContaining: db.prepare<[string, string], Row>(
+    'SELECT record FROM jobs WHERE queue IS NOT NULL AND state = ? AND instr(record, ?) > 0',
+  ),
   queued: db
     .prepare<[], string>(
       `SELECT '[' || id || ',' || pool || ',' || coalesce(node, 'null') || ',' || queue || ']'

@@ -32,6 +32,16 @@ export function matcher(filter: WireFilter, context: ViewContext): Matcher {
   return (record) => tests.every((test) => test(record));
 }
 
+/**
+ * A text that the record of every job has which a filter means, as JSON, where its `tag` tells one: the others need not
+ * be parsed. Only plain characters, which JSON writes as they are, and neither 0 nor 1, which may stand for true.
+ */
+export function textInRecords({ tag }: WireFilter): string | undefined {
+  if (typeof tag !== 'string') return undefined;
+  const text = tag.endsWith('*') ? tag.slice(0, -1) : tag;
+  return /^[\w./@:-]+$/.test(text) && text !== '0' && text !== '1' ? text : undefined;
+}
+
 /** True for a filter that says nothing at all: `kill` takes it for no job, `get` for all. */
 export const isEmptyFilter = (filter: WireFilter): boolean =>
   Object.values(filter).every((value) => value === undefined || value === null);

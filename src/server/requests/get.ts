@@ -4,7 +4,7 @@ import { wireFilter } from '../../protocol/wire.js';
 import { jobStates } from '../../protocol/job.js';
 import type { JobState } from '../../protocol/job.js';
 import { parseArgument } from '../errors.js';
-import { matcher } from '../filter.js';
+import { matcher, textInRecords } from '../filter.js';
 import { show } from '../service.js';
 import type { Handler, Service } from '../service.js';
 
@@ -28,7 +28,7 @@ export function select(filter: WireFilter, service: Service): JobRecord[] {
       .filter((record) => record !== undefined)
       .filter(matches);
   if (seq !== undefined) return core.changedSince(seq).records.filter(matches);
-  return core.list(statesOf(state), matches);
+  return core.list(statesOf(state), matches, textInRecords(filter));
 }
 
 /** The states worth looking at: a job that is being killed still runs. */

@@ -218,3 +218,25 @@ it.each([3, 10_001])('finds what changed last among %i queued jobs, and among al
   expect(ids(3, false)).toEqual(['-2', '-1', '0']);
   store.close();
 });
+
+it('selects by a text of the record as it does without, of every state', () => {
+  const store = new Store(directory);
+  const states = ['new', 'running', 'done', 'failed'] as const;
+  store.write(
+    states.flatMap((state) =>
+      ['red', 'reddish', 'blue'].map((tag) =>
+        record({ id: `${state} ${tag}`, state, ...(state === 'done' && { end_ts: 1 }) }, { tags: [tag] }),
+      ),
+    ),
+    10,
+  );
+  const wanted = (job: JobRecord): boolean => job.spec.tags?.[0] === 'red';
+  const ids = (containing?: string): string[] => store.select(states, wanted, containing).map(({ id }) => id);
+  expect(ids()).toEqual(states.map((state) => `${state} red`));
+  expect(ids('red')).toEqual(ids());
+  expect(ids('blue')).toEqual([]);
+  const seen: string[] = [];
+  store.select(states, ({ id }) => seen.push(id) > 0, 'reddish');
+  expect(seen).toEqual(states.map((state) => `${state} reddish`));
+  store.close();
+});

@@ -1,8 +1,9 @@
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Spool } from '../../../src/agent/spool.js';
 import type { JobRecord } from '../../../src/agent/types.js';
 import { wireFilter } from '../../../src/protocol/wire.js';
-import { isEmptyFilter, matcher } from '../../../src/server/filter.js';
+import { isEmptyFilter, matcher, textInRecords } from '../../../src/server/filter.js';
 import { record } from '../agent/records.js';
 
 const context = { node: 'n1', pools: { p: {} }, waitInPool: false, spool: {} as Spool };
@@ -49,4 +50,50 @@ it('knows a filter that says nothing', () => {
     true,
     false,
   ]);
+});
+
+it('knows a text that is in every record with a tag, or none', () => {
+  const word = fc.oneof(
+    fc.constantFrom(
+      '0',
+      '1',
+      'true',
+      'null',
+      '',
+      '*',
+      '1*',
+      '10',
+      'a"b',
+      'a\\b',
+      'ü',
+      '{',
+      'run/7',
+      '1e3',
+      '0x*',
+    ),
+    fc.stringMatching(/^[a-c0-1./"]{0,4}\*?$/),
+  );
+  const item = fc.oneof(
+    word,
+    fc.boolean(),
+    fc.constant(null),
+    fc.integer(),
+    fc.double(),
+    fc.dictionary(word, word),
+  );
+  let known = 0;
+  fc.assert(
+    fc.property(word, fc.array(item, { maxLength: 4 }), (tag, tags) => {
+      const filter = wireFilter.parse({ tag });
+      const text = textInRecords(filter);
+      const job = record({ id: 'j' }, { tags: tags as string[] });
+      if (text === undefined || !matcher(filter, context)(job)) return;
+      known++;
+      expect(JSON.stringify(job)).toContain(text);
+    }),
+    { numRuns: 5000 },
+  );
+  expect(known).toBeGreaterThan(20);
+  expect(textInRecords(wireFilter.parse({ tag: ['a', 'b'] }))).toBeUndefined();
+  expect(textInRecords(wireFilter.parse({ tag: 'archive-2026*' }))).toBe('archive-2026');
 });
