@@ -43,6 +43,8 @@ export interface ListingRules {
 const STRETCH = 1024;
 /** Numbers that blocks of a first listing share: at most as much is in vain. */
 const SHARED = 16 * MOST_ENTRIES;
+/** So many blocks make a folder a large one. */
+const SINGLE_BLOCKS = 64;
 /** Tags of names that are no records: those have a single bit. */
 const DATA = 0;
 const LINK = 3;
@@ -155,10 +157,13 @@ export class FolderListing {
     this.#note(isSettled ? digest : `${digest} again`, { names, ...others });
   }
 
-  /** In the first listing many blocks share the memory: an array of its own costs the collector more than what is in it. */
+  /**
+   * In the first listing of a large folder many blocks share the memory: an array of its own costs the collector more than
+   * what is in it. Later ones do not, for one block would keep the memory of all.
+   */
   #keepPlaced(): Uint32Array {
     const count = this.#placedCount;
-    if (!this.#isFirst) return this.#placed.slice(0, count);
+    if (!this.#isFirst || this.#blocks.size < SINGLE_BLOCKS) return this.#placed.slice(0, count);
     if (this.#sharedUsed + count > this.#shared.length) {
       this.#shared = new Uint32Array(SHARED);
       this.#sharedUsed = 0;
@@ -205,9 +210,12 @@ export class FolderListing {
   /** Where records have a place of their own, and where nothing was known, anything may have changed. */
   #takeOwn(): void {
     const { names } = this.#table;
-    const own = names.batch((id, tag) => this.#table.list(id, tag));
-    const isElsewhere = this.store.listOwn(this.folder, own.add);
-    own.flush();
+    let own: NameBatch | undefined;
+    const isElsewhere = this.store.listOwn(this.folder, (...name) => {
+      own ??= names.batch((id, tag) => this.#table.list(id, tag));
+      own.add(...name);
+    });
+    own?.flush();
     if (isElsewhere || this.#isFirst) for (let id = 1; id < names.limit; id++) this.#affected.add(id);
   }
 
