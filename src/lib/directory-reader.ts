@@ -17,8 +17,8 @@ export interface DirectoryReader {
 }
 
 /**
- * Opens a directory to be read with getdents64(2), which brings inodes and types as the file system has them and costs a
- * third of what `readdir` does (docs/performance.md). Where that cannot be called, names come from `readdir`, without types.
+ * Opens a directory to be read with getdents64(2), which brings inodes and types as the file system has them and costs about
+ * half of Node's fastest way (docs/performance.md). Where that cannot be called, names come from `readdir`, without types.
  * @param isBeside reads in a thread beside the event loop: for large directories, and those that may not answer
  * @throws the system error
  */
