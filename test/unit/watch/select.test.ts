@@ -1,5 +1,7 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { WatchDefinition } from '../../../src/config/schema.js';
+import { bytesToBuffer, textToBytes } from '../../../src/lib/text.js';
 import { baseName, compileSelector, folderOf, type Selection } from '../../../src/watch/select.js';
 import { globs, nastyNames, patterns, textOf, watchWith } from '../../support/watch-fixtures.js';
 
@@ -186,4 +188,29 @@ describe('parts', () => {
 it('baseName and folderOf divide a path', () => {
   expect([baseName('a/b/c'), folderOf('a/b/c')]).toEqual(['c', 'a/b']);
   expect([baseName('c'), folderOf('c')]).toEqual(['c', '']);
+});
+
+it('matches plain globs by the bytes of a name as it does by its text', () => {
+  const part = fc.stringMatching(/^[ab.-]{0,3}$/);
+  const glob = fc.oneof(
+    fc.tuple(part, fc.constantFrom('*', ''), part).map((parts) => parts.join('')),
+    fc.constantFrom('*', '*.txt', 'a*a'),
+  );
+  const name = fc.oneof(fc.stringMatching(/^[ab.-]{1,7}$/), fc.constantFrom(...nastyNames));
+  let matched = 0;
+  fc.assert(
+    fc.property(fc.array(glob, { minLength: 1, maxLength: 3 }), name, (some, one) => {
+      fc.pre(!some.includes('') && !one.startsWith('.'));
+      const selector = compileSelector(watchWith({ lists: some.flatMap((each) => globs(each)) }));
+      const bytes = bytesToBuffer(`--${textToBytes(one)}--`);
+      const isData = selector.isPlainData!(bytes, 2, bytes.length - 2);
+      expect(isData).toBe(selector(one).lists.length > 0);
+      expect(selector.isData(textToBytes(one))).toBe(isData);
+      if (isData) matched++;
+    }),
+    { numRuns: 2000 },
+  );
+  expect(matched).toBeGreaterThan(100);
+  expect(compileSelector(watchWith({ lists: globs('[ab]*') })).isPlainData).toBeUndefined();
+  expect(compileSelector(watchWith({ lists: globs('*'), exclude: ['a'] })).isPlainData).toBeUndefined();
 });
