@@ -1,4 +1,6 @@
 import koffi from 'koffi';
+import { closeSync, constants, openSync } from 'node:fs';
+import { constants as system } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 
 /** What the kernel does and Node has no function for. Only for Linux, as all of this product. */
@@ -63,4 +65,35 @@ export async function watchBeside(path: Buffer): Promise<number | undefined> {
   if (fd < 0) return undefined;
   await beside(inotifyAddWatch, fd, Buffer.concat([path, Buffer.alloc(1)]), FS_WATCH);
   return fd;
+}
+
+const fcntl = libc.func('int fcntl(int, int, int)');
+/** `<linux/fcntl.h>` and `<asm-generic/fcntl.h>` */
+const [F_SETSIG, F_SETLEASE, F_RDLCK, F_UNLCK] = [10, 1024, 0, 2];
+
+/**
+ * Whether anybody has a regular file open for writing, whoever and in whatever container, or has it mapped so: the kernel counts
+ * them, and gives no read lease while there are any (fcntl(2), F_SETLEASE). The lease is given back at once. An open for writing
+ * that comes in these microseconds waits for that; its signal is one that nobody minds.
+ * @param path of a file on a local file system; a file server refuses leases for reasons of its own
+ * @returns undefined where it is not ours to ask: the file must be readable, and belong to us unless we have CAP_LEASE
+ */
+export function isOpenForWriting(path: Buffer): boolean | undefined {
+  let fd: number;
+  try {
+    // a FIFO would wait, and so would a file of which somebody has a write lease
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+  try {
+    if (fcntl(fd, F_SETSIG, system.signals.SIGURG) !== 0) return undefined;
+    if (fcntl(fd, F_SETLEASE, F_RDLCK) === 0) {
+      fcntl(fd, F_SETLEASE, F_UNLCK);
+      return false;
+    }
+    return koffi.errno() === system.errno.EAGAIN ? true : undefined;
+  } finally {
+    closeSync(fd);
+  }
 }

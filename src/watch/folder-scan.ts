@@ -118,10 +118,13 @@ const takeBuffer = (): WordBuffer => buffers.pop() ?? wordBuffer(LARGEST_BLOCK +
 /** Whether a directory keeps the kernel busy for longer than an event loop should wait. @param size bytes, as stat tells */
 export const isLarge = (size: number): boolean => size >= LARGE_DIRECTORY;
 
-/** File systems whose directories change their mtime with every entry, for sure: an unchanged mtime means an unchanged listing. */
+/**
+ * File systems of this machine alone. Their directories change their mtime with every entry, for sure: an unchanged mtime means
+ * an unchanged listing.
+ */
 const LOCAL_TYPES = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x2fc12fc1, 0x794c7630]);
 
-export function hasReliableMtime(path: string, fs: FileSystem = realFileSystem): boolean {
+export function isOnLocalFileSystem(path: string, fs: FileSystem = realFileSystem): boolean {
   try {
     return LOCAL_TYPES.has(fs.statfsSync(bytesToBuffer(path)).type);
   } catch {

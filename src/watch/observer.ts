@@ -4,7 +4,7 @@ import { bytesToText, textToBytes } from '../lib/text.js';
 import { parent } from './file-table.js';
 import { FoldKeeper } from './fold-keeper.js';
 import { FolderListing, type Listed } from './folder-listing.js';
-import { hasReliableMtime, isLarge, isLink, listFolder, look } from './folder-scan.js';
+import { isOnLocalFileSystem, isLarge, isLink, listFolder, look } from './folder-scan.js';
 import { kind, noneFolded, type Counts, type FolderTable } from './folder-table.js';
 import { foldRules, type FoldRules } from './folding.js';
 import type { Finished, ObservedFile } from './observation.js';
@@ -251,7 +251,7 @@ export class Observer {
     if (known !== undefined && !isSame) this.events.folderGone(folder);
     // the kernel watch comes before the listing, so that nothing falls between them
     await this.events.folderFound(folder, full, isLarge(here.stat.size));
-    const isLocal = hasReliableMtime(full, this.fs);
+    const isLocal = isOnLocalFileSystem(full, this.fs);
     if (!isSame || scan.thorough || !isLocal || this.#deaf.has(folder)) this.#patrol.want(folder);
     if (known?.trusted && isSame && known.mtimeNs === here.stat.mtimeNs) {
       await this.#lookAgain(folder, scan);

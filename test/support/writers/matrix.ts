@@ -109,7 +109,7 @@ export const writers: readonly Writer[] = [
     expected: 'eweewwew',
     rewrites: true,
   },
-  { name: 'mapped', says: 'writes through a memory mapping, descriptor closed', expected: 'eeeeccww' },
+  { name: 'mapped', says: 'writes through a memory mapping, descriptor closed', expected: 'eweeccww' },
   {
     name: 'batch',
     says: 'several files, each renamed into place, long pauses; all are needed',

@@ -7,7 +7,7 @@ import { openDirectory, openPortably } from '../../../src/lib/directory-reader.j
 import { realFileSystem, type FileSystem } from '../../../src/lib/file-system.js';
 import { bytesToBuffer, textToBytes } from '../../../src/lib/text.js';
 import { wordBuffer, type WordBuffer } from '../../../src/lib/word-buffer.js';
-import { hasReliableMtime, listFolder, look, type EntryTaker } from '../../../src/watch/folder-scan.js';
+import { isOnLocalFileSystem, listFolder, look, type EntryTaker } from '../../../src/watch/folder-scan.js';
 import { nastyNames, temporaryDirectory, textOf } from '../../support/watch-fixtures.js';
 
 describe('look', () => {
@@ -181,15 +181,15 @@ describe('openDirectory', () => {
   });
 });
 
-describe('hasReliableMtime', () => {
+describe('isOnLocalFileSystem', () => {
   it('is not claimed of what cannot be looked at, nor of /proc', () => {
-    expect(hasReliableMtime('/proc')).toBe(false);
-    expect(hasReliableMtime('/no/such/directory')).toBe(false);
+    expect(isOnLocalFileSystem('/proc')).toBe(false);
+    expect(isOnLocalFileSystem('/no/such/directory')).toBe(false);
   });
 
   it('is claimed only where a new entry changes the mtime of the directory', () => {
     const directory = temporaryDirectory();
-    if (!hasReliableMtime(directory)) return;
+    if (!isOnLocalFileSystem(directory)) return;
     const mtime = (): bigint => {
       const looked = look(directory);
       if (looked.kind !== 'directory') throw new Error(looked.kind);
