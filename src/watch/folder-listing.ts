@@ -216,7 +216,7 @@ export class FolderListing {
       own.add(...name);
     });
     own?.flush();
-    if (isElsewhere || this.#isFirst) for (let id = 1; id < names.limit; id++) this.#affected.add(id);
+    if (isElsewhere || this.#isFirst) this.#affected.addBelow(names.limit);
   }
 
   /** A name that is affected may have its data in one block and its records in others. */

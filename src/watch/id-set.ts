@@ -16,6 +16,17 @@ export class IdSet {
     this.#isEmpty = false;
   }
 
+  /** Adds all from 1 on that are smaller. */
+  addBelow(limit: number): void {
+    if (limit <= 1) return;
+    const last = (limit - 1) >>> WORD_BITS;
+    if (last >= this.#words.length) this.#grow(last + 1);
+    this.#words.fill(0xffffffff, 1, last);
+    for (let id = Math.max(last << WORD_BITS, 1); id < limit; id++) this.add(id);
+    if (last > 0) this.#words[0]! |= 0xfffffffe;
+    this.#isEmpty = false;
+  }
+
   has(id: number): boolean {
     const word = id >>> WORD_BITS;
     return word < this.#words.length && (this.#words[word]! & (1 << id)) !== 0;

@@ -18,4 +18,22 @@ describe('IdSet', () => {
       }),
     );
   });
+
+  it('takes all below a limit, beside what it has', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 200 }),
+        fc.array(fc.integer({ min: 1, max: 200 })),
+        (limit, ids) => {
+          const set = new IdSet();
+          for (const id of ids) set.add(id);
+          set.addBelow(limit);
+          const found = Array.from({ length: 300 }, (_, id) => id).filter((id) => set.has(id));
+          const below = Array.from({ length: limit }, (_, id) => id).slice(1);
+          expect(found).toEqual([...new Set([...below, ...ids])].sort((a, b) => a - b));
+          expect(set.isEmpty).toBe(found.length === 0);
+        },
+      ),
+    );
+  });
 });
