@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3';
 import { join } from 'node:path';
 import { isFinished, jobStates } from '../protocol/job.js';
-import type { JobSpec, JobState } from '../protocol/job.js';
+import type { JobState } from '../protocol/job.js';
 import { Environments } from './environments.js';
 import type { Environment } from './environments.js';
 import { openDatabase } from './schema.js';
@@ -207,13 +207,10 @@ export class Store {
 
   /** As it is written, its environment by name. */
   private stamped(record: JobRecord, now: number): JobRecord {
-    const stamped = { ...record, seq: this.nextSeq(), ts: now };
-    if (record.spec.env === undefined) return stamped;
-    const spec: Record<string, unknown> = {};
-    for (const key in record.spec) if (key !== 'env') spec[key] = record.spec[key as keyof JobSpec];
-    stamped.spec = spec as JobSpec;
-    stamped.env = this.envs.put(record.spec.env);
-    return stamped;
+    const { spec } = record;
+    const stamp = { seq: this.nextSeq(), ts: now };
+    if (spec.env === undefined) return { ...record, ...stamp };
+    return { ...record, ...stamp, spec: { ...spec, env: undefined }, env: this.envs.put(spec.env) };
   }
 
   /** From the latest change back, as far as it takes; a short queue is better sorted than looked for. */

@@ -1,4 +1,4 @@
-import { v7 as timeOrderedId } from 'uuid';
+import { timeOrderedId } from '../lib/time-ordered-id.js';
 import type { Job } from '../protocol/job.js';
 import type { Submission } from './api.js';
 import type { Channel } from './channel.js';

@@ -18,10 +18,15 @@ const isTime: Check = (value) => Number.isFinite(value) && (value as number) > 0
 const isTexts: Check = (value) => Array.isArray(value) && value.every(isText);
 const isCommand: Check = (value) => isTexts(value) && (value as unknown[]).length > 0;
 
+/** those that cannot change any more, of which it was found */
+const variables = new WeakSet<object>();
+
 /** A mapping of names to texts; `__proto__` is left to those who know how to treat it. */
 function isVariables(value: unknown): boolean {
   if (!isPlainMapping(value)) return false;
+  if (variables.has(value)) return true;
   for (const name in value) if (typeof value[name] !== 'string' || name === '__proto__') return false;
+  if (Object.isFrozen(value)) variables.add(value);
   return true;
 }
 

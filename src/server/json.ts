@@ -10,15 +10,17 @@ const SHORT = 64 * 1024;
 /** Values in one line: each costs many times the two bytes it may be written in. */
 const MOST_VALUES = 1_000_000;
 
-/** The text of a line. Bytes that are no UTF-8 become lone surrogates, see lib/text. @throws RequestError */
+/** The text of a line. Bytes that are no UTF-8 become lone surrogates, see lib/text. */
 export function decodeLine(line: Buffer): string {
-  if (line.length > SHORT) mustBeModest(line);
   if (isAscii(line)) return line.toString('latin1');
   return isUtf8(line) ? line.toString('utf8') : bytesToText(line.toString('latin1'));
 }
 
 /** The value of a line. @throws RequestError */
-export const parseLine = (line: Buffer): unknown => parseText(decodeLine(line));
+export function parseLine(line: Buffer): unknown {
+  mustBeModest(line);
+  return parseText(decodeLine(line));
+}
 
 /** The value of the text of a line. @throws RequestError */
 export function parseText(text: string): unknown {
@@ -42,7 +44,8 @@ const [QUOTE, COMMA, BACKSLASH] = [34, 44, 92];
 const [OPEN_LIST, CLOSE_LIST, OPEN_MAP, CLOSE_MAP] = [91, 93, 123, 125];
 
 /** Looks at the bytes alone: made into values they might not fit into memory. @throws RequestError */
-function mustBeModest(line: Buffer): void {
+export function mustBeModest(line: Buffer): void {
+  if (line.length <= SHORT) return;
   let depth = 0;
   let values = 0;
   let isText = false;

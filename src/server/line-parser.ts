@@ -1,49 +1,59 @@
+import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
-import { decodeLine, isMapping, parseText } from './json.js';
+import { decodeLine, isMapping, mustBeModest, parseText } from './json.js';
 
 /** A longer one is parsed each time. */
 const LONGEST = 16 * 1024;
 const [QUOTE, BACKSLASH, SPACE, CLOSE] = [34, 92, 32, 125];
-const KEY = '"env":';
+const KEY = Buffer.from('"env":');
 /** Nobody can have sent it. */
-const PLACE = randomUUID();
+const PLACE_VALUE = randomUUID();
+const PLACE = `"${PLACE_VALUE}"`;
+const NOTHING = Buffer.alloc(0);
 
 /**
- * Parses the lines of one client. Its jobs mostly have the same environment, which is most of their bytes: its text is
- * recognised, and stands for one frozen object. The values are those that JSON.parse makes of the whole line.
+ * Parses the lines of one client. Its jobs mostly have the same environment, which is most of their bytes: they are
+ * recognised, and stand for one frozen object. The values are those that JSON.parse makes of the whole line.
  *
  * Why that is safe: an unescaped `"env":` in a valid line is a key. What follows is replaced only where it is the known
  * text, and the replacement counts only where it comes out as the environment of a submit; else all is parsed.
  */
 export class LineParser {
-  /** the text of the environment that came twice */
-  private text = '';
+  /** the environment that came twice, as it was written: UTF-8 */
+  private known = NOTHING;
   private env: Readonly<Record<string, string>> = {};
   /** the one that came last */
   private last: Readonly<Record<string, unknown>> | undefined;
 
   /** @throws RequestError */
   parse(line: Buffer): unknown {
-    const text = decodeLine(line);
-    const known = this.text === '' ? undefined : this.withKnown(text);
+    mustBeModest(line);
+    const known = this.known.length === 0 ? undefined : this.withKnown(line);
     if (known !== undefined) return known;
-    const value = parseText(text);
-    this.learn(text, value);
+    const value = parseText(decodeLine(line));
+    this.learn(line, value);
     return value;
   }
 
-  private withKnown(text: string): unknown {
-    const pieces: string[] = [];
+  private withKnown(line: Buffer): unknown {
+    let text = '';
+    let count = 0;
     let from = 0;
-    for (let at = find(text, 0); at >= 0; at = find(text, from)) {
-      if (!text.startsWith(this.text, at)) return undefined;
-      pieces.push(text.slice(from, at));
-      from = at + this.text.length;
+    for (let at = find(line, 0); at >= 0; at = find(line, from)) {
+      const end = at + this.known.length;
+      if (end > line.length || line.compare(this.known, 0, this.known.length, at, end) !== 0)
+        return undefined;
+      const piece = line.subarray(from, at);
+      if (!isUtf8(piece)) return undefined;
+      text += piece.toString('utf8') + PLACE;
+      count++;
+      from = end;
     }
-    if (pieces.length === 0) return undefined;
+    const rest = line.subarray(from);
+    if (count === 0 || !isUtf8(rest)) return undefined;
     try {
-      const value = parseText(`${pieces.join(`"${PLACE}"`)}"${PLACE}"${text.slice(from)}`);
-      return this.fill(value) === pieces.length ? value : undefined;
+      const value = parseText(text + rest.toString('utf8'));
+      return this.fill(value) === count ? value : undefined;
     } catch {
       return undefined; // the error of the whole line is the one to tell
     }
@@ -54,54 +64,55 @@ export class LineParser {
     let filled = 0;
     for (const request of Array.isArray(value) ? (value as unknown[]) : []) {
       const job = isMapping(request) ? request['submit'] : undefined;
-      if (!isMapping(job) || job['env'] !== PLACE) continue;
+      if (!isMapping(job) || job['env'] !== PLACE_VALUE) continue;
       job['env'] = this.env;
       filled++;
     }
     return filled;
   }
 
-  private learn(text: string, value: unknown): void {
+  private learn(line: Buffer, value: unknown): void {
     const env = firstEnvironment(value);
     if (env === undefined || sizeOf(env) > LONGEST) return;
     const isRepeated = this.last !== undefined && isSame(env, this.last);
     this.last = env;
     if (!isRepeated) return;
-    const known = textOfMapping(text, find(text, 0));
+    const known = textOfMapping(line, find(line, 0));
     const copy = known.length > LONGEST ? undefined : mappingOf(known);
     if (copy === undefined || !isSame(copy, env)) return;
-    // a copy: a slice would keep the whole line
-    this.text = Buffer.from(known, 'utf16le').toString('utf16le');
+    // a part of the line would keep all of it
+    this.known = Buffer.from(known);
     this.env = Object.freeze(copy as Record<string, string>);
   }
 }
 
 /** Where the value of the next `"env"` key begins. */
-function find(text: string, from: number): number {
-  for (let at = text.indexOf(KEY, from); at >= 0; at = text.indexOf(KEY, at + 1))
-    if (text.charCodeAt(at - 1) !== BACKSLASH) {
+function find(line: Buffer, from: number): number {
+  for (let at = line.indexOf(KEY, from); at >= 0; at = line.indexOf(KEY, at + 1))
+    if (line[at - 1] !== BACKSLASH) {
       const value = at + KEY.length;
-      return text.charCodeAt(value) === SPACE ? value + 1 : value;
+      return line[value] === SPACE ? value + 1 : value;
     }
   return -1;
 }
 
-/** The text of a mapping of texts, if that is what begins there. */
-function textOfMapping(text: string, start: number): string {
-  if (start < 0) return '';
+/** What is written of a mapping of texts, if that is what begins there. */
+function textOfMapping(line: Buffer, start: number): Buffer {
+  if (start < 0) return NOTHING;
   let isText = false;
-  for (let i = start; i < text.length; i++) {
-    const character = text.charCodeAt(i);
-    if (isText && character === BACKSLASH) i++;
-    else if (character === QUOTE) isText = !isText;
-    else if (character === CLOSE && !isText) return text.slice(start, i + 1);
+  for (let i = start; i < line.length; i++) {
+    const byte = line[i];
+    if (isText && byte === BACKSLASH) i++;
+    else if (byte === QUOTE) isText = !isText;
+    else if (byte === CLOSE && !isText) return line.subarray(start, i + 1);
   }
-  return '';
+  return NOTHING;
 }
 
-function mappingOf(text: string): Record<string, unknown> | undefined {
+function mappingOf(known: Buffer): Record<string, unknown> | undefined {
+  if (!isUtf8(known)) return undefined;
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(known.toString('utf8'));
     return isMapping(value) ? value : undefined;
   } catch {
     return undefined;

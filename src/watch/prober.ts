@@ -1,4 +1,4 @@
-import { v7 as timeOrderedId } from 'uuid';
+import { timeOrderedId } from '../lib/time-ordered-id.js';
 import type { WatchDefinition } from '../config/schema.js';
 import { render, RenderError } from '../config/placeholders.js';
 import type { Clock } from '../lib/clock.js';

@@ -126,6 +126,17 @@ const fragment = fc.constantFrom(
   `[{"submit":{"env":{"A":"x","__proto__":"y"}}}]`,
   '[1]',
   'null',
+  // bytes that are no UTF-8, in the environment and beside it
+  ...[env, { A: 'x' }].map((one) =>
+    Buffer.concat([
+      Buffer.from(`[{"submit":{"args":["`),
+      Buffer.from([0xff, 0xc3]),
+      Buffer.from(`"],"env":${text(one)}}}]`),
+    ]),
+  ),
+  Buffer.concat([Buffer.from(`[{"submit":{"env":{"A":"`), Buffer.from([0xc3]), Buffer.from(`"}}}]`)]),
+  Buffer.from(`[{"submit":{"args":["é\u{1f600}"],"env":${text(env)}}}]`),
+  Buffer.from('\ufeff[{"submit":{"env":{"A":"x"}}}]'),
 );
 
 it('lines with the same environment again and again are parsed as any other', () => {
@@ -133,7 +144,7 @@ it('lines with the same environment again and again are parsed as any other', ()
     fc.property(fc.array(fragment, { minLength: 1, maxLength: 12 }), (lines) => {
       const parser = new LineParser();
       for (const line of lines) {
-        const buffer = Buffer.from(line);
+        const buffer = Buffer.from(line as string);
         expect(outcome(() => parser.parse(buffer))).toEqual(outcome(() => parseLine(buffer)));
       }
     }),

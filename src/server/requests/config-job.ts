@@ -1,4 +1,4 @@
-import { v7 as timeOrderedId } from 'uuid';
+import { timeOrderedId } from '../../lib/time-ordered-id.js';
 import type { JobRecord } from '../../agent/types.js';
 import { wireSubmit } from '../../protocol/wire.js';
 import { RequestError, parseArgument } from '../errors.js';

@@ -1,4 +1,4 @@
-import { v7 as timeOrderedId } from 'uuid';
+import { timeOrderedId } from '../../lib/time-ordered-id.js';
 import type { Submission } from '../../agent/types.js';
 import type { WireSubmit } from '../../protocol/wire.js';
 import { isPlainSubmit } from '../../protocol/plain.js';

@@ -6,7 +6,7 @@ import type { Call } from '../context.js';
 import type { Client } from '../../../client/api.js';
 import { UserError } from '../../../lib/errors.js';
 import { printable } from '../../../lib/text.js';
-import { v7 as timeOrderedId } from 'uuid';
+import { timeOrderedId } from '../../../lib/time-ordered-id.js';
 import { refused } from './refused.js';
 
 /** `sub [key=value...] <pool[@node]> <executable> [args...]` */
