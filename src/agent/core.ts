@@ -3,6 +3,7 @@ import { describeError, hasCode } from '../lib/errors.js';
 import { makeDirectory } from '../lib/make-directory.js';
 import { join } from 'node:path';
 import type { Executor } from '../executors/executor.js';
+import { findPrograms } from '../executors/process/guardian.js';
 import { ProcessExecutor } from '../executors/process/process-executor.js';
 import type { StopMode } from '../protocol/agent.js';
 import { isFinished, jobStates } from '../protocol/job.js';
@@ -50,7 +51,12 @@ export class AgentCore {
     this.unlock = lockDirectory(options.directory);
     try {
       this.store = new Store(options.directory);
-      this.executor = new ProcessExecutor(options.clock, join(options.directory, 'guardians'));
+      this.executor = new ProcessExecutor(
+        options.clock,
+        join(options.directory, 'guardians'),
+        findPrograms(),
+        (message) => options.log.warn({}, message),
+      );
     } catch (error) {
       this.unlock();
       throw error;

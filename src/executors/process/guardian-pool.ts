@@ -17,6 +17,8 @@ export interface PoolEvents<T> {
   lost(owner: T): void;
   /** whether nothing in this journal is needed any more */
   isSettled(journal: string): boolean;
+  /** This Perl does not come up: bash takes its place, from now on. */
+  perlFailed(perl: string): void;
 }
 
 /** Guardians, one an owner; the idle ones are reused, last in first out, and let go after a while. */
@@ -120,9 +122,16 @@ export class GuardianPool<T> {
     if (owner === undefined) return;
     const isUnfit = guardian.isPerl && !guardian.isReady;
     // a Perl without its modules, or that is being installed: bash takes the run once it is certain that it did not begin
-    if (isUnfit) this.programs = { ...this.programs, perl: undefined };
+    if (isUnfit) this.giveUpPerl();
     if (error === undefined || isUnfit) this.events.lost(owner);
     else this.events.refused(owner, `bash: ${error}`);
+  }
+
+  private giveUpPerl(): void {
+    const { perl } = this.programs;
+    if (perl === undefined) return;
+    this.programs = { ...this.programs, perl: undefined };
+    this.events.perlFailed(perl);
   }
 }
 

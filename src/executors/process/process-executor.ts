@@ -43,12 +43,14 @@ export class ProcessExecutor implements Executor {
 
   /**
    * @param directory for the journals of the guardians
+   * @param warn is told what an operator should know
    * @throws Error when a program that every job needs is not installed; the system error when the directory cannot be used
    */
   constructor(
     private readonly clock: Clock,
     directory: string,
     programs: Programs = findPrograms(),
+    warn: (message: string) => void = () => undefined,
   ) {
     this.journals = new Journals(directory);
     this.guardians = new GuardianPool(programs, this.journals, clock, {
@@ -56,6 +58,8 @@ export class ProcessExecutor implements Executor {
       refused: (run, error) => this.refuse(run, error),
       lost: (run) => this.followLost(run),
       isSettled: (journal) => this.isSettled(journal),
+      perlFailed: (perl) =>
+        warn(`${perl} does not run as it should; jobs are started by bash from now on, which takes more CPU`),
     });
   }
 

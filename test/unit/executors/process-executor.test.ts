@@ -33,8 +33,12 @@ afterEach(() => {
 const found = findPrograms();
 let installed = found;
 
-function open(clock: Clock = systemClock, programs = installed): ProcessExecutor {
-  const executor = new ProcessExecutor(clock, join(directory, 'guardians'), programs);
+function open(
+  clock: Clock = systemClock,
+  programs = installed,
+  warn?: (message: string) => void,
+): ProcessExecutor {
+  const executor = new ProcessExecutor(clock, join(directory, 'guardians'), programs, warn);
   executors.push(executor);
   return executor;
 }
@@ -420,7 +424,8 @@ describe('what a guardian needs', () => {
     const broken = join(directory, 'perl');
     writeFileSync(broken, '#!/bin/sh\nexit 2\n', { mode: 0o755 });
     for (const [i, perl] of [broken, '/no/perl'].entries()) {
-      const executor = open(systemClock, { ...found, perl });
+      const warnings: string[] = [];
+      const executor = open(systemClock, { ...found, perl }, (message) => warnings.push(message));
       expect(await run(executor, `first${i}`, 'true')).toEqual({ kind: 'never' });
       expect(
         await run(executor, `second${i}`, 'sh', '-c', 'tr "\\0" " " </proc/$PPID/cmdline'),
@@ -428,6 +433,7 @@ describe('what a guardian needs', () => {
         code: 0,
       });
       expect(readFileSync(join(directory, `second${i}.stdout`), 'utf8')).toMatch(/guardian\.sh/);
+      expect(warnings).toEqual([expect.stringMatching(`^${perl} does not run as it should`)]);
       executor.stop();
     }
   });
