@@ -1,4 +1,5 @@
 import { jobSpec, type JobSpec } from '../protocol/job.js';
+import { isPlainSpec } from '../protocol/plain.js';
 import { render, renderElement, RenderError, type Lookup } from './template-text.js';
 import type { JobTemplate } from './schema.js';
 import { toBoolean, toNumber } from './words.js';
@@ -87,6 +88,7 @@ function refuseNul(spec: Readonly<Record<string, unknown>>): void {
 }
 
 function validated(spec: Readonly<Record<string, unknown>>): JobSpec {
+  if (isPlainSpec(spec)) return spec;
   const result = jobSpec.safeParse(spec);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
