@@ -39,8 +39,18 @@ export interface ListingRules {
   readonly fold: FoldByName | undefined;
 }
 
+/** What a block has beside names of data and records. */
+interface Others {
+  readonly subfolders: string[];
+  readonly unsure: string[];
+  /** false: it is to be read at the next listing again, though it is still the same */
+  isSettled: boolean;
+}
+
 /** The sweep over a table rests after so many names. */
 const STRETCH = 1024;
+/** The same for entries that are read: code that is not compiled yet takes 10 µs for one. */
+const FEW = 128;
 /** Numbers that blocks of a first listing share: at most as much is in vain. */
 const SHARED = 16 * MOST_ENTRIES;
 /** So many blocks make a folder a large one. */
@@ -99,19 +109,19 @@ export class FolderListing {
   }
 
   /** Takes entries (dirents.ts). @returns where those begin that belong to a block whose end is still to come */
-  take(entries: WordBuffer, from: number, to: number): number {
+  *take(entries: WordBuffer, from: number, to: number): Generator<undefined, number> {
     let at = from;
     for (;;) {
       const end = blockEnd(entries, at, to);
       if (end === undefined) return at;
-      this.#takeBlock(entries, at, end);
+      yield* this.#takeBlock(entries, at, end);
       at = end;
     }
   }
 
   /** Takes the last entries, and names all that is known and may have changed. */
   *finish(entries: WordBuffer, from: number, to: number): Generator<undefined, Listed> {
-    if (from < to) this.#takeBlock(entries, from, to);
+    if (from < to) yield* this.#takeBlock(entries, from, to);
     this.#takeOwn();
     yield* this.#completeAffected();
     yield* this.#sweep();
@@ -120,14 +130,15 @@ export class FolderListing {
     return this.#found;
   }
 
-  #takeBlock(entries: WordBuffer, from: number, to: number): void {
+  *#takeBlock(entries: WordBuffer, from: number, to: number): Generator<undefined, void> {
     const digest = digestOf(entries, from, to);
     const known = this.#missing.get(digest);
     if (known !== undefined && !this.#isTouched(known)) {
       this.#missing.delete(digest);
       this.#kept.push(known);
       this.#note(digest, known);
-    } else this.#readBlock(entries, from, to, digest);
+    } else yield* this.#readBlock(entries, from, to, digest);
+    yield;
   }
 
   #note(key: string, block: Block): void {
@@ -142,19 +153,26 @@ export class FolderListing {
     return false;
   }
 
-  #readBlock(entries: WordBuffer, from: number, to: number, digest: string): void {
-    const others = { subfolders: [] as string[], unsure: [] as string[] };
-    let isSettled = true;
+  /** What it has placed is seen, or listed: it keeps its id while the event loop is let go. */
+  *#readBlock(entries: WordBuffer, from: number, to: number, digest: string): Generator<undefined, void> {
+    const others: Others = { subfolders: [], unsure: [], isSettled: true };
     this.#placedCount = 0;
-    for (let at = from; at < to;) {
+    for (let at = from; at < to; yield) at = this.#readFew(entries, at, to, others);
+    this.#batch.flush();
+    const { isSettled, ...rest } = others;
+    // what is to be read again keeps its names, under a key that no digest is
+    this.#note(isSettled ? digest : `${digest} again`, { names: this.#keepPlaced(), ...rest });
+  }
+
+  /** @returns where the next entry begins */
+  #readFew(entries: WordBuffer, from: number, to: number, others: Others): number {
+    let at = from;
+    for (let count = 0; at < to && count < FEW; count++) {
       const end = entryEnd(entries, at);
-      if (!this.#readEntry(entries, at, end, others)) isSettled = false;
+      if (!this.#readEntry(entries, at, end, others)) others.isSettled = false;
       at = end;
     }
-    this.#batch.flush();
-    const names = this.#keepPlaced();
-    // what is to be read again keeps its names, under a key that no digest is
-    this.#note(isSettled ? digest : `${digest} again`, { names, ...others });
+    return at;
   }
 
   /**
@@ -174,12 +192,7 @@ export class FolderListing {
   }
 
   /** @returns false when it should be read at the next listing again, though it is still the same */
-  #readEntry(
-    entries: WordBuffer,
-    at: number,
-    end: number,
-    others: { subfolders: string[]; unsure: string[] },
-  ): boolean {
+  #readEntry(entries: WordBuffer, at: number, end: number, others: Others): boolean {
     const from = nameStart(at);
     const to = nameEnd(entries, at, end);
     const { bytes } = entries;

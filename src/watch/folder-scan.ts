@@ -44,11 +44,8 @@ const toFileStat = (stats: BigIntStats): FileStat => ({
   inode: stats.ino,
 });
 
-/** Most bytes that are read at a time; before them are those of a block that the last read did not end. */
+/** Bytes that are read at a time, and before them those of a block that the last read did not end. */
 const READ = 256 * 1024;
-const LEAST_READ = 16 * 1024;
-/** What is read at a time is to take the event loop so long, ms. */
-const TAKING_MS = 2.5;
 const buffers: WordBuffer[] = [];
 /** How many are kept for the next listings. */
 const BUFFERS = 4;
@@ -58,7 +55,7 @@ const LARGE_DIRECTORY = 256 * 1024;
 /** Takes entries of a directory as they come. */
 export interface EntryTaker<T> {
   /** @returns where those begin that it wants to see again, with the next ones behind them: LARGEST_BLOCK bytes at most */
-  take(entries: WordBuffer, from: number, to: number): number;
+  take(entries: WordBuffer, from: number, to: number): Generator<undefined, number>;
   /** The last ones. */
   finish(entries: WordBuffer, from: number, to: number): Generator<undefined, T>;
 }
@@ -91,21 +88,18 @@ async function takeAll<T>(
   pair: readonly [WordBuffer, WordBuffer],
 ): Promise<T> {
   const pace = new Pace();
-  let size = LEAST_READ;
   const read = (into: WordBuffer): number | Promise<number> => {
     into.bytes.fill(0, LARGEST_BLOCK);
-    return directory.read(into, LARGEST_BLOCK, LARGEST_BLOCK + size);
+    return directory.read(into, LARGEST_BLOCK, LARGEST_BLOCK + READ);
   };
   let [here, there] = pair;
   let from = LARGEST_BLOCK;
   let to = await read(here);
   while (to > LARGEST_BLOCK) {
     const next = read(there);
-    const begin = performance.now();
     let rest: number;
     try {
-      rest = taker.take(here, from, to);
-      if (rest > from) size = sizeAfter(size, performance.now() - begin);
+      rest = await atPace(taker.take(here, from, to), pace);
     } finally {
       // neither the buffer nor the directory is given away while the kernel writes
       if (typeof next !== 'number') await next.catch(() => undefined);
@@ -117,12 +111,6 @@ async function takeAll<T>(
     await pace.keep();
   }
   return atPace(taker.finish(here, from, LARGEST_BLOCK), pace);
-}
-
-/** Code that has just begun to run is slow, and names of a large folder cost more. @param ms what the last bytes took */
-function sizeAfter(size: number, ms: number): number {
-  if (ms > TAKING_MS) return Math.max(size / 2, LEAST_READ);
-  return ms < TAKING_MS / 2 ? Math.min(size * 2, READ) : size;
 }
 
 const takeBuffer = (): WordBuffer => buffers.pop() ?? wordBuffer(LARGEST_BLOCK + READ);

@@ -6,12 +6,17 @@ import type { RecordStore } from '../../src/watch/record-store.js';
 
 const SIZE = 1024 * 1024;
 
-/** Lists a folder that has these entries. @param entries names, as bytes, with their types */
+/**
+ * Lists a folder that has these entries.
+ * @param entries names, as bytes, with their types
+ * @param rest what happens whenever the listing lets the event loop go
+ */
 export function listEntries(
   store: Pick<RecordStore, 'table' | 'listed' | 'listOwn' | 'relisted'>,
   folder: string,
   entries: Iterable<readonly [name: string, type: number]>,
   rules: Partial<ListingRules> = {},
+  rest: () => void = () => undefined,
 ): Listed {
   const listing = new FolderListing(folder, store, {
     isData: () => true,
@@ -27,10 +32,16 @@ export function listEntries(
     if (next === undefined) throw new RangeError('too many entries');
     end = next;
   }
-  const work = listing.finish(buffer, listing.take(buffer, 0, end), end);
-  let step = work.next();
-  while (step.done !== true) step = work.next();
-  return step.value;
+  const taken = finished(listing.take(buffer, 0, end), rest);
+  return finished(listing.finish(buffer, taken, end), rest);
+}
+
+function finished<T>(work: Generator<undefined, T>, rest: () => void): T {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+    rest();
+  }
 }
 
 /**

@@ -21,13 +21,13 @@ class Folder {
     return this.store.table('');
   }
 
-  list(isRecursive = false): Listed {
+  /** @param rest happens whenever the listing lets the event loop go */
+  list(isRecursive = false, rest?: () => void): Listed {
     // a file system lists in an order of its own, which an entry more does not change
     const sorted = [...this.entries].sort(([a], [b]) => (a < b ? -1 : 1));
-    const listed = listEntries(this.store, '', sorted, {
-      isRecursive,
-      isData: (bytes, from, to) => !bytes.subarray(from, to).includes('~'),
-    });
+    const isData = (bytes: Buffer, from: number, to: number): boolean =>
+      !bytes.subarray(from, to).includes('~');
+    const listed = listEntries(this.store, '', sorted, { isRecursive, isData }, rest);
     for (const id of listed.fresh) this.table.setKind(id, kind.open);
     for (const name of listed.gone) {
       const id = this.table.names.find(name);
@@ -66,10 +66,14 @@ const filesOf = (n: number): Entries =>
   );
 
 const file = fc.oneof(fc.nat({ max: 12 }), fc.nat({ max: 2500 })).map(nameOf);
+/** What is heard between two listings, or during one, rightly or not. */
+const hint = fc.record({
+  what: fc.constantFrom('heard of', 'heard gone', 'heard record', 'heard no record'),
+  file,
+});
 const act = fc.oneof(
   fc.record({ what: fc.constantFrom('add', 'remove', 'mark', 'unmark', 'link', 'foreign'), file }),
-  // what is heard between two listings, rightly or not
-  fc.record({ what: fc.constantFrom('heard of', 'heard gone', 'heard record', 'heard no record'), file }),
+  hint,
   fc.constant({ what: 'list', file: '' }),
 );
 
@@ -104,6 +108,33 @@ describe('a listing after others', () => {
           for (const [name, type] of filesOf(size)) folder.entries.set(name, type);
           folder.list();
           for (const one of history) perform(folder, one);
+          folder.list();
+          expect(folder.known()).toEqual(folder.asIfNew());
+          const { fresh, gone, changed, lost } = folder.list();
+          expect([fresh, gone, changed, lost]).toEqual([[], [], [], []]);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  }, 120_000);
+
+  it('knows the same after what was heard while it was made, once there was another', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.nat({ max: 9 }), fc.nat({ max: 2500 })),
+        fc.array(act, { maxLength: 20 }),
+        fc.array(fc.option(hint, { nil: undefined, freq: 3 }), { maxLength: 60 }),
+        (size, history, during) => {
+          const folder = new Folder();
+          for (const [name, type] of filesOf(size)) folder.entries.set(name, type);
+          const left = [...during];
+          const hear = (): void => {
+            const one = left.pop();
+            if (one !== undefined) perform(folder, one);
+          };
+          folder.list(false, hear);
+          for (const one of history) perform(folder, one);
+          folder.list(false, hear);
           folder.list();
           expect(folder.known()).toEqual(folder.asIfNew());
           const { fresh, gone, changed, lost } = folder.list();

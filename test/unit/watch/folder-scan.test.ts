@@ -53,13 +53,14 @@ describe('look', () => {
 class Names implements EntryTaker<string[]> {
   readonly names: string[] = [];
 
-  take(entries: WordBuffer, from: number, to: number): number {
+  *take(entries: WordBuffer, from: number, to: number): Generator<undefined, number> {
     let before = from;
     for (let at = from; at < to;) {
       const end = entryEnd(entries, at);
       if (end === to) return before;
       this.#add(entries, at, end);
       before = at = end;
+      yield;
     }
     return before;
   }
