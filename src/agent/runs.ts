@@ -1,5 +1,5 @@
 import { describeError } from '../lib/errors.js';
-import type { Executor, RunEnd } from '../executors/executor.js';
+import type { Executor, RunEnd, RunEvents } from '../executors/executor.js';
 import { Alarms } from './alarms.js';
 import { RunEnvironments, runOf } from './run.js';
 import type { Spool } from './spool.js';
@@ -31,17 +31,15 @@ export class Runs {
 
   start(record: JobRecord, pools: Pools): void {
     const path = this.path(record);
-    this.limit(record, pools);
     const run = runOf(record, path, this.environments, this.options.node);
-    this.executor.start(run, this.listen(record));
+    this.executor.start(run, this.listen(record, pools));
     if (record.run > 1) void this.spool.remove(record.id, record.run - 1);
   }
 
   /** Takes over a run of the agent before this one, and its kill if that was under way. */
   adopt(record: JobRecord, pools: Pools): void {
-    this.executor.adopt(this.path(record), record.epoch ?? this.executor.epoch, this.listen(record));
+    this.executor.adopt(this.path(record), record.epoch ?? this.executor.epoch, this.listen(record, pools));
     if (record.wish) this.kill(record);
-    else this.limit(record, pools);
   }
 
   kill(record: JobRecord): void {
@@ -53,9 +51,13 @@ export class Runs {
     this.limits.clear();
   }
 
-  private listen({ id, run }: JobRecord): { started(pid: number): void; ended(end: RunEnd): void } {
+  private listen(record: JobRecord, pools: Pools): RunEvents {
+    const { id, run } = record;
     return {
-      started: (pid) => this.events.started(id, run, pid),
+      started: (pid, at) => {
+        if (record.wish === undefined) this.limit(record, pools, at);
+        this.events.started(id, run, pid);
+      },
       ended: (end) => {
         this.limits.cancel(id);
         this.events.ended(id, run, end);
@@ -63,12 +65,17 @@ export class Runs {
     };
   }
 
-  /** The smaller one of the job's and the pool's runtime, counted from the start. */
-  private limit(record: JobRecord, pools: Pools): void {
+  /**
+   * The smaller one of the job's and the pool's runtime. Counted from when its program started, not from the record of the
+   * start: between them the agent may have been stopped or suspended, and a job that has hardly begun would be killed.
+   */
+  private limit(record: JobRecord, pools: Pools, startedAt: number | undefined): void {
     const pool = pools[record.spec.pool];
     const limits = [record.spec.runtime, pool?.max_runtime, pool?.runtime];
     const seconds = Math.min(...limits.map((limit) => limit ?? Infinity));
-    const start = record.start_ts ?? this.now();
+    const recordedAt = record.start_ts ?? this.now();
+    // some guardians know whole seconds only
+    const start = Math.max(startedAt ?? recordedAt, recordedAt);
     if (seconds !== Infinity)
       this.limits.set(record.id, start + seconds, () => this.overrun(record.id, seconds, this.path(record)));
   }

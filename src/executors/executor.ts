@@ -43,7 +43,8 @@ export type RunEnd =
   | { readonly kind: 'never' };
 
 export interface RunEvents {
-  started(pid: number): void;
+  /** `at`: when its program did, to a few milliseconds, seconds since the epoch; undefined when that is not known */
+  started(pid: number, at: number | undefined): void;
   /** Once a run, and not before its processes are gone when it was killed. */
   ended(end: RunEnd): void;
 }

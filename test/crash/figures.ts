@@ -8,7 +8,7 @@ export interface Figures {
   readonly attempts: number;
   readonly successes: number;
   /** successes whose result could not be known, by what the harness did: their files ran once more */
-  readonly excused: Readonly<Record<'lost' | 'killed' | 'signal', number>>;
+  readonly excused: Readonly<Record<'lost' | 'killed' | 'signal' | 'timeout', number>>;
   readonly faults: Readonly<Record<FaultKind, number>>;
   readonly starts: number;
   /** running jobs that a start took over */
@@ -35,7 +35,12 @@ export function figuresOf(
     files: evidence.versions.length,
     attempts: facts.attempts.length,
     successes: good.length,
-    excused: { lost: count('lost'), killed: count('killed'), signal: count('signal') },
+    excused: {
+      lost: count('lost'),
+      killed: count('killed'),
+      signal: count('signal'),
+      timeout: count('timeout'),
+    },
     faults: { ...faults },
     lost: evidence.answers.filter(({ reason }) => reason === 'lost').length,
     markers: evidence.seen.length,

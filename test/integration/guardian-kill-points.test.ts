@@ -63,7 +63,10 @@ const lines = {
     perl: 'my ($name, $path, $request) = @_;',
   },
   fork: { bash: '(launch) &', perl: 'if (defined(my $pid = start($request))) {' },
-  started: { bash: `printf 'started %s\\n' "$job"`, perl: 'syswrite STDOUT, "started $pid\\n";' },
+  started: {
+    bash: `printf 'started %s %s\\n' "$job" "$now"`,
+    perl: 'syswrite STDOUT, "started $pid " . now() . "\\n";',
+  },
   exit: {
     bash: `printf 'exit %s %s %s\\n' "$name" "$status" "$now" >&3`,
     perl: `note('exit', $name, $status, $now, $kind);`,
@@ -73,8 +76,8 @@ const lines = {
     perl: 'syswrite STDOUT, "exited $status $now\\n";',
   },
   pid: {
-    bash: `printf 'pid %s %s\\n' "$name" "$stat" >&3 || refuse 'cannot write to the spool'`,
-    perl: `note('pid', $name, $stat) or refuse($path, 'cannot write to the spool');`,
+    bash: `printf 'pid %s %s %s\\n' "$name" "$stat" "$now" >&3 || refuse 'cannot write to the spool'`,
+    perl: `note('pid', $name, $stat, now()) or refuse($path, 'cannot write to the spool');`,
   },
   claim: {
     bash: `: >"$path.stdout"`,

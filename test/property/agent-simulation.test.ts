@@ -68,7 +68,8 @@ const scenario: fc.Arbitrary<AgentScenario> = fc.record({
   steps: fc.array(step, { minLength: 1, maxLength: 30, size: 'max' }),
   fates: fc.array(
     fc.record({
-      lasts: fc.constantFrom(1, 50, 1500, 8000),
+      begins: fc.constantFrom(0, 0, 0, 20, 900),
+      lasts: fc.constantFrom(1, 50, 950, 1500, 8000),
       code: fc.oneof(
         { weight: 6, arbitrary: fc.constantFrom<number | undefined>(0, 0, 1) },
         { weight: 1, arbitrary: fc.constant(undefined) },
@@ -142,6 +143,7 @@ describe('a bug is found', () => {
     { plant: 'hold is ignored', violation: /while held|never/ },
     { plant: 'retries never end', violation: /failed \d+ times/ },
     { plant: 'a killed process is left alone', violation: /outlived its kill/ },
+    { plant: 'nobody is told when a program began', violation: /before its time/ },
   ];
   it.for(plants)('$plant', { timeout: 600_000 }, async ({ plant, violation }) => {
     const property = fc.asyncProperty(scenario, async (one) => {

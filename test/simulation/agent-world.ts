@@ -10,7 +10,9 @@ import { VirtualClock } from './clock.js';
 
 /** How a process would end if nobody killed it. */
 export interface Fate {
-  /** ms */
+  /** ms from when it is asked for until its program begins: the machine may be busy, or suspended; default 0 */
+  readonly begins?: number;
+  /** ms from then on */
   readonly lasts: number;
   /** exit code; undefined: nobody knows how it ended */
   readonly code: number | undefined;
@@ -47,13 +49,17 @@ export type AgentPlant =
   | 'slots are ignored'
   | 'hold is ignored'
   | 'retries never end'
-  | 'a killed process is left alone';
+  | 'a killed process is left alone'
+  | 'nobody is told when a program began';
 
 interface Process {
   readonly job: string;
   readonly pool: string;
   readonly start: number;
+  /** seconds */
+  readonly runtime: number | undefined;
   readonly fate: Fate;
+  begun: number | undefined;
   killed: boolean;
   end: RunEnd | undefined;
 }
@@ -367,7 +373,22 @@ export class AgentWorld {
         this.violations.push(`${process.job} outlived its kill`);
       for (const listener of this.#listeners) listener(path);
     };
+    const tellBegin = (path: string): void => {
+      const { begun, end } = this.processes.get(path)!;
+      if (!alive.yes || begun === undefined || end !== undefined) return;
+      const at = (this.clock.now() - this.clock.elapsed + begun) / 1000;
+      const told = this.plant === 'nobody is told when a program began' ? undefined : at;
+      guarded(() => events.get(path)?.started(1, told));
+    };
+    const begin = (path: string): void => {
+      const process = this.processes.get(path)!;
+      if (process.end !== undefined) return;
+      process.begun = this.clock.elapsed;
+      this.clock.after(process.fate.lasts, () => finish(path, endOf(process, this.clock)));
+      for (const listener of this.#beginListeners) listener(path);
+    };
     this.#listeners = [tell];
+    this.#beginListeners = [tellBegin];
     return {
       epoch: 'e',
       start: (run, listener) => {
@@ -376,9 +397,9 @@ export class AgentWorld {
         if (this.#isDeath('before', 'executor: a start')) return this.#crash();
         events.set(run.path, listener);
         const process = this.#spawn(run);
-        this.clock.after(0, () => void (alive.yes && guarded(() => listener.started(1))));
         if (process === undefined) return;
-        this.clock.after(process.fate.lasts, () => finish(run.path, endOf(process, this.clock)));
+        if (this.plant === 'nobody is told when a program began') listener.started(1, undefined);
+        this.clock.after(process.fate.begins ?? 0, () => begin(run.path));
         if (this.#isDeath('after', 'executor: a start')) this.#crash();
       },
       adopt: (path, _, listener) => {
@@ -388,6 +409,7 @@ export class AgentWorld {
           if (process === undefined) guarded(() => alive.yes && listener.ended({ kind: 'never' }));
           else if (process.end !== undefined && this.plant !== 'an end before a crash is not collected')
             tell(path);
+          if (process !== undefined) tellBegin(path);
         });
       },
       isOver: (path) => this.processes.get(path)?.end !== undefined,
@@ -395,6 +417,7 @@ export class AgentWorld {
         const process = this.processes.get(path);
         if (process === undefined || process.end !== undefined) return;
         if (this.plant === 'a killed process is left alone') return;
+        this.#checkRuntime(process);
         process.killed = true;
         this.clock.after(20, () => finish(path, endOf(process, this.clock)));
       },
@@ -402,6 +425,14 @@ export class AgentWorld {
     };
   }
   #listeners: ((path: string) => void)[] = [];
+  #beginListeners: ((path: string) => void)[] = [];
+
+  /** Whoever runs too long is killed; who does not, is not. */
+  #checkRuntime({ job, runtime = 0, begun = Infinity }: Process): void {
+    // seconds since the epoch are exact to a microsecond
+    if (this.find(job)?.wish === 'timeout' && this.clock.elapsed - begun < runtime * 1000 - 0.01)
+      this.violations.push(`${job} was killed before its time`);
+  }
 
   #spawn(run: Run): Process | undefined {
     const { path } = run;
@@ -420,12 +451,16 @@ export class AgentWorld {
     if (slots > 0 && used >= slots) this.violations.push(`${used + 1} jobs in pool ${pool} of ${slots}`);
     if (slots === -1) this.violations.push(`${job} started in a pool that drains`);
     if (this.#held.has(job)) this.violations.push(`${job} started while held`);
-    if (this.promised.get(job)?.killedAt !== undefined) this.violations.push(`${job} started after its kill`);
+    const { key, killedAt } = this.promised.get(job) ?? {};
+    // a submit with another key may start it before it is acknowledged
+    if (killedAt !== undefined && record?.key === key) this.violations.push(`${job} started after its kill`);
     const { fates } = this.scenario;
     const process: Process = {
       job,
       pool,
       start: this.clock.elapsed,
+      runtime: record?.spec.runtime,
+      begun: undefined,
       fate: fates[this.#fate++ % fates.length]!,
       killed: false,
       end: undefined,

@@ -50,13 +50,16 @@ sub cannot_execute {
   refuse($path, "cannot execute $name", "$!");
 }
 
+# Seconds since the epoch.
+sub now { return sprintf '%.6f', Time::HiRes::time() }
+
 # In the child. Making the stdout file is the claim, see guardian.sh; the pid is noted first, so that whoever finds the
 # claim taken finds the process.
 sub launch {
   my ($stat, $name, $count, $fields) = @_;
   my ($path, $in, $out, $err, $cwd) = splice @$fields, 0, 5;
   $SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT TERM PIPE);
-  note('pid', $name, $stat) or refuse($path, 'cannot write to the spool');
+  note('pid', $name, $stat, now()) or refuse($path, 'cannot write to the spool');
   my $claimed = sysopen STDOUT, "$path.stdout", O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0600;
   if (!-e $journal) {
     note('never', $name);
@@ -137,14 +140,14 @@ sub run {
   my ($name, $path, $request) = @_;
   my ($status, $kind) = (125, 'code');
   if (defined(my $pid = start($request))) {
-    syswrite STDOUT, "started $pid\n";
+    syswrite STDOUT, "started $pid " . now() . "\n";
     prepare();
     1 until waitpid($pid, 0) == $pid || $! != POSIX::EINTR();
     ($status, $kind) = $? & 127 ? (128 + ($? & 127), 'signal') : ($? >> 8, 'code');
   } else {
     explain($path, 'cannot make a process', "$!");
   }
-  my $now = sprintf '%.6f', Time::HiRes::time();
+  my $now = now();
   note('exit', $name, $status, $now, $kind);
   syswrite STDOUT, "exited $status $now\n";
 }

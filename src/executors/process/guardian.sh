@@ -9,7 +9,7 @@
 #   run LENGTH ESCAPED COUNT NAME  PATH that the names of its files begin with; stdin, stdout, stderr ('' = none, spool file);
 #                                  cwd; COUNT variables of its own; arguments
 # Written: the journal (who this is; of each run `pid`, `exit`, or `never`), PATH.stdout, PATH.stderr, PATH.error (why it did not start).
-# stdout: ready VERSION | unfit TEXT | started PID | exited STATUS TIME
+# stdout: ready VERSION | unfit TEXT | started PID TIME | exited STATUS TIME
 # Nothing forks but the job itself: every command below is a builtin. No file is made that need not be: that is what a
 # start costs most. All of it is in functions because bash reads a script piecemeal, and the file may be replaced by an
 # upgrade while this runs. The shell's own stderr is /dev/null.
@@ -35,18 +35,22 @@ find_executable() {
   type -P -- "$name" >/dev/null || refuse "no such executable: $name (PATH is $PATH)"
 }
 
+# Seconds since the epoch; bash before 5.0 knows them without their parts.
+clock() { if [[ ${EPOCHREALTIME-} ]]; then now=$EPOCHREALTIME; else printf -v now '%(%s)T.0' -1; fi; }
+
 # In the child, which reads what the guardian need not know. Making the stdout file is the claim: an agent that takes that name itself knows that the program was not
 # started. That it never will be, whatever becomes of the name: such an agent has given the journal another name before.
 # The pid is noted first, so that whoever finds the claim taken finds the process.
 launch() {
-  local fields path in out err cwd own args stat claimed
+  local fields path in out err cwd own args stat claimed now
   decode
   path=${fields[0]} in=${fields[1]:-/dev/null} out=${fields[2]} err=${fields[3]} cwd=${fields[4]}
   own=("${fields[@]:5:count}")
   args=("${fields[@]:5+count}")
   trap - HUP INT QUIT TERM PIPE
   read -r stat </proc/self/stat
-  printf 'pid %s %s\n' "$name" "$stat" >&3 || refuse 'cannot write to the spool'
+  clock
+  printf 'pid %s %s %s\n' "$name" "$stat" "$now" >&3 || refuse 'cannot write to the spool'
   set -C
   : >"$path.stdout"
   claimed=$?
@@ -108,13 +112,14 @@ run() {
   # with (): else exec counts SHLVL down, and exports it
   (launch) &
   job=$!
-  printf 'started %s\n' "$job"
+  clock
+  printf 'started %s %s\n' "$job" "$now"
   wait "$job"
   status=$?
   # Exit code 137 and death by SIGKILL are the same status. Of a job that exited, `jobs` still tells; one that died
   # from a signal is off the list. Not in a CHLD trap: bash 5.2 then frees the job under the feet of `wait`.
   if ((status > 128)); then jobs -l %?launch >&3; fi
-  if [[ ${EPOCHREALTIME-} ]]; then now=$EPOCHREALTIME; else printf -v now '%(%s)T' -1; fi
+  clock
   printf 'exit %s %s %s\n' "$name" "$status" "$now" >&3
   printf 'exited %s %s\n' "$status" "$now"
 }

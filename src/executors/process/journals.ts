@@ -21,6 +21,8 @@ export interface RunNotes {
   readonly guardian: Identity | undefined;
   /** the job's process, whose number is its group and its session too */
   readonly leader: Identity | undefined;
+  /** when that was about to become the program, seconds since the epoch */
+  readonly begun: number | undefined;
   readonly exit: ExitNote | undefined;
   /** its child found that it may not start any more */
   readonly never: boolean;
@@ -38,13 +40,13 @@ export function parseJournal(text: string): Journal {
   let guardian: Identity | undefined;
   let told = '';
   const note = (name: string, more: Partial<RunNotes>): void => {
-    const before = runs.get(name) ?? { guardian, leader: undefined, exit: undefined, never: false };
+    const before = runs.get(name) ?? { guardian, ...NOTHING };
     runs.set(name, { ...before, ...more });
   };
   for (const line of text.slice(0, text.lastIndexOf('\n') + 1).split('\n')) {
     const [word, name = '', first = '', second = '', third = told] = line.split(' ');
     if (word === 'guardian') guardian = { pid: Number(name), birth: first, boot: second };
-    else if (word === 'pid') note(name, { leader: leaderOf(line.slice(5 + name.length), guardian?.boot) });
+    else if (word === 'pid') note(name, startOf(line.slice(5 + name.length), guardian?.boot));
     else if (word === 'exit')
       note(name, { exit: { status: Number(first), at: Number(second), told: third } });
     else if (word === 'never') note(name, { never: true });
@@ -53,10 +55,16 @@ export function parseJournal(text: string): Journal {
   return { guardian, runs };
 }
 
-/** The child wrote what /proc says of it. */
-function leaderOf(stat: string, boot = ''): Identity | undefined {
-  const { pid, birth } = parseStat(stat) ?? {};
-  return pid === undefined || birth === undefined ? undefined : { pid, birth, boot };
+const NOTHING = { leader: undefined, begun: undefined, exit: undefined, never: false };
+
+/** The child wrote what /proc says of it, all of which is whole numbers, and the time. */
+function startOf(text: string, boot = ''): Pick<RunNotes, 'leader' | 'begun'> {
+  const { pid, birth } = parseStat(text) ?? {};
+  const time = / (\d+\.\d+)$/.exec(text)?.[1];
+  return {
+    leader: pid === undefined || birth === undefined ? undefined : { pid, birth, boot },
+    begun: time === undefined ? undefined : Number(time),
+  };
 }
 
 const NONE: Journal = { guardian: undefined, runs: new Map() };

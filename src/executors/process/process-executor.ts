@@ -9,7 +9,7 @@ import { Journals } from './journals.js';
 import type { Journal, RunNotes } from './journals.js';
 import { Killer } from './killer.js';
 import { bootId, isAlive } from './proc.js';
-import { claimForAgent, encodeRequest, endOf, isAgents, plainEnd, tooLong } from './run-files.js';
+import { claimForAgent, encodeRequest, endOf, isAgents, plainEnd, startOf, tooLong } from './run-files.js';
 
 /** How often runs without a guardian of ours are looked at. */
 const POLL_MS = 200;
@@ -121,9 +121,10 @@ export class ProcessExecutor implements Executor {
   }
 
   private heard(run: ActiveRun, line: string): void {
+    if (run.end) return;
     const [word = ''] = line.split(' ', 1);
     const rest = line.slice(word.length + 1);
-    if (word === 'started') this.started(run, Number(rest));
+    if (word === 'started') this.started(run, ...startOf(rest));
     else if (word === 'exited')
       this.end(run, plainEnd(rest) ?? this.noted(run) ?? this.lost('its exit record is unreadable'));
   }
@@ -205,8 +206,8 @@ export class ProcessExecutor implements Executor {
   }
 
   private lookAtProcesses(run: ActiveRun, notes: RunNotes | undefined): void {
-    const { leader, guardian } = notes ?? {};
-    if (leader && !run.started) this.started(run, leader.pid);
+    const { leader, guardian, begun } = notes ?? {};
+    if (leader && !run.started) this.started(run, leader.pid, begun);
     if ((leader && isAlive(leader)) || (guardian && isAlive(guardian))) {
       run.unseenSince = undefined;
       return;
@@ -232,9 +233,9 @@ export class ProcessExecutor implements Executor {
 
   // --- both
 
-  private started(run: ActiveRun, pid: number): void {
+  private started(run: ActiveRun, pid: number, at: number | undefined): void {
     run.started = true;
-    run.events.started(pid);
+    run.events.started(pid, at);
   }
 
   private startKiller(run: ActiveRun): void {

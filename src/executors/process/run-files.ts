@@ -152,6 +152,12 @@ export function endOf(path: string, { status, at, told }: ExitNote): RunEnd {
   return { kind: 'signal', signal: status - 128, at };
 }
 
+/** What a guardian tells with `started PID TIME`: the process, and when it was told to begin. */
+export function startOf(announced: string): [pid: number, at: number | undefined] {
+  const [pid = NaN, at = NaN] = announced.split(' ').map(Number);
+  return [pid, at >= 0 ? at : undefined];
+}
+
 /** The end that a guardian tells with `exited STATUS TIME`, where that says all: most of them. */
 export function plainEnd(announced: string): RunEnd | undefined {
   const [status = NaN, at = NaN] = announced.split(' ').map(Number);

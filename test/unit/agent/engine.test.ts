@@ -164,7 +164,7 @@ it('ignores events of an earlier run', async () => {
   const { events } = executor.runs.get('j.1')!;
   events.ended({ kind: 'exit', code: 1, at: 1 });
   events.ended({ kind: 'exit', code: 0, at: 1 });
-  events.started(5);
+  events.started(5, undefined);
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
   expect(engine.find('j')).toMatchObject({ state: 'new', fail_count: 1, start_count: 1 });
 });

@@ -31,18 +31,36 @@ describe('a journal', () => {
     expect(rest).toEqual({ guardian });
     const leader = (pid: number, birth: string): object => ({ pid, birth, boot: 'b' });
     expect([...runs]).toEqual([
-      ['a.1', { guardian, leader: leader(11, '501'), exit: { status: 0, at: 12.5, told: '' }, never: false }],
+      [
+        'a.1',
+        {
+          guardian,
+          leader: leader(11, '501'),
+          begun: undefined,
+          exit: { status: 0, at: 12.5, told: '' },
+          never: false,
+        },
+      ],
       [
         'b.1',
         {
           guardian,
           leader: leader(12, '502'),
+          begun: undefined,
           exit: { status: 137, at: 13, told: '[1]+  12 Exit 137   ( launch )' },
           never: false,
         },
       ],
-      ['c.2', { guardian, leader: leader(13, '503'), exit: undefined, never: false }],
+      ['c.2', { guardian, leader: leader(13, '503'), begun: undefined, exit: undefined, never: false }],
     ]);
+  });
+
+  it('tells when a program began, where its guardian noted that', () => {
+    const { runs } = parseJournal(
+      `${HEAD}pid a.1 ${stat(11, 501)} 1795220912.380771\npid b.1 ${stat(12, 502)}\n`,
+    );
+    expect(runs.get('a.1')).toMatchObject({ leader: { pid: 11, birth: '501' }, begun: 1795220912.380771 });
+    expect(runs.get('b.1')).toMatchObject({ leader: { pid: 12, birth: '502' }, begun: undefined });
   });
 
   it('tells what a child found out too late to start', () => {

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { streamFile } from '../../../src/executors/executor.js';
-import type { Run, RunEnd } from '../../../src/executors/executor.js';
+import type { Run, RunEnd, RunEvents } from '../../../src/executors/executor.js';
 import { findPrograms } from '../../../src/executors/process/guardian.js';
 import { allProcesses, processStat } from '../../../src/executors/process/proc.js';
 import { ProcessExecutor } from '../../../src/executors/process/process-executor.js';
@@ -51,21 +51,23 @@ function run(
   return runWith(new Map([['SECRET', 'x']]), executor, name, ...args);
 }
 
+const requestOf = (name: string, args: readonly string[], env: Run['env'] = new Map()): Run => ({
+  path: join(directory, name),
+  args,
+  env,
+  cwd: '/',
+  stdin: undefined,
+  stdout: undefined,
+  stderr: undefined,
+});
+
 function runWith(
   env: Run['env'],
   executor: ProcessExecutor,
   name: string,
   ...args: string[]
 ): Promise<RunEnd> & { pid: Promise<number> } {
-  const request: Run = {
-    path: join(directory, name),
-    args,
-    env,
-    cwd: '/',
-    stdin: undefined,
-    stdout: undefined,
-    stderr: undefined,
-  };
+  const request = requestOf(name, args, env);
   let told: (pid: number) => void;
   const pid = new Promise<number>((resolve) => (told = resolve));
   const end = new Promise<RunEnd>((ended) => executor.start(request, { started: (p) => told(p), ended }));
@@ -342,6 +344,27 @@ describe.each([
       expect(await run(executor, name, 'touch', join(directory, 'ran'))).toEqual({ kind: 'never' });
       expect(readdirSync(directory)).toEqual(['guardians', ...(name === 'a' ? ['b.stdout'] : [])].toSorted());
     }
+  });
+
+  it('tells when a program began, also whoever takes over', async () => {
+    const executor = open();
+    const path = join(directory, 'a');
+    const begun = (start: (events: RunEvents) => void): Promise<number | undefined> =>
+      new Promise((told) => start({ started: (_, at) => told(at), ended: () => undefined }));
+    const before = Date.now() / 1000;
+    const first = (await begun((events) => executor.start(requestOf('a', ['sleep', '60']), events)))!;
+    // it comes when the program did not begin yet; bash before 5.0 knows whole seconds
+    await eventually(() => existsSync(streamFile(path, 'stdout')));
+    const after = Date.now() / 1000;
+    executor.stop();
+    const next = open();
+    const second = (await begun((events) => next.adopt(path, next.epoch, events)))!;
+    for (const at of [first, second]) {
+      expect(at).toBeGreaterThan(before - 1);
+      expect(at).toBeLessThanOrEqual(after);
+    }
+    next.kill(path, 1000);
+    await eventually(() => next.isOver(path));
   });
 
   it('says nothing more after it was stopped, and leaves the processes alone', async () => {
