@@ -1,5 +1,6 @@
 import { chmodSync } from 'node:fs';
 import { describeError, hasCode } from '../lib/errors.js';
+import { loadLibc } from '../lib/load-libc.js';
 import { makeDirectory } from '../lib/make-directory.js';
 import { join } from 'node:path';
 import type { Executor } from '../executors/executor.js';
@@ -49,6 +50,7 @@ export class AgentCore {
     makeDirectory(options.directory, 0o700);
     chmodSync(options.directory, 0o700);
     this.unlock = lockDirectory(options.directory);
+    void loadLibc();
     try {
       this.store = new Store(options.directory);
       this.executor = new ProcessExecutor(

@@ -4,7 +4,7 @@ import { constants as system } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 
 /** What the kernel does and Node has no function for. Only for Linux, as all of this product. */
-const libc = koffi.load(null);
+export const libc = koffi.load(null);
 
 /** Number of getdents64 by processor: `<asm/unistd.h>`. The C library has a function for it only since glibc 2.30. */
 const GETDENTS64: Readonly<Record<string, number>> = { x64: 217, arm64: 61, riscv64: 61, loong64: 61 };
@@ -38,7 +38,7 @@ export async function getdentsBeside(fd: number, buffer: Buffer): Promise<number
 }
 
 /** @returns undefined where the call was not made */
-function beside(call: typeof syscall, ...args: unknown[]): Promise<number | undefined> {
+export function beside(call: typeof syscall, ...args: unknown[]): Promise<number | undefined> {
   return new Promise((resolve) => {
     try {
       call.async(...args, (error: unknown, result: number) => resolve(error === null ? result : undefined));

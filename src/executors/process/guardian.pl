@@ -205,6 +205,7 @@ sub close_inherited {
 }
 
 close_inherited();
+chdir '/';
 $SIG{$_} = 'IGNORE' for qw(HUP INT QUIT TERM PIPE);
 $mask = umask 077;
 if (!sysopen($log, $journal, O_WRONLY | O_CREAT | O_APPEND, 0600)

@@ -137,6 +137,7 @@ main() {
   trap '' HUP INT QUIT TERM PIPE
   local journal=$1 boot=$2 env=$3 setsid=$4 mask stat kind length escaped count name payload last search vars shown
   close_inherited
+  cd /
   # what the shell has, and what becomes the environment of a job, are two things
   export -n LC_ALL PATH PWD OLDPWD SHLVL
   set -f

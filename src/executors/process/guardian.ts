@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { libcIfLoaded, type Libc } from '../../lib/load-libc.js';
+import { startDetached, type Command, type Detached } from './detached.js';
 import { bootId } from './proc.js';
 import type { Request } from './run-files.js';
 
@@ -16,7 +16,7 @@ export interface GuardianEvents {
 
 /** The process that starts and outlives jobs. Ends by itself when its input closes and its job is over. */
 export class Guardian {
-  private readonly child: ChildProcess;
+  private readonly process: Detached;
   /** how many it was given */
   runs = 0;
   private environment = '';
@@ -31,36 +31,26 @@ export class Guardian {
     readonly journal: string,
     private readonly events: GuardianEvents,
   ) {
-    const [program, ...args] = guardianCommand(programs, journal);
-    this.child = spawn(program, args, {
-      detached: true,
-      cwd: '/',
-      env: { LC_ALL: 'C' },
-      stdio: ['pipe', 'pipe', 'ignore'],
-    });
-    this.child.stdout?.setEncoding('latin1').on('data', (chunk: string) => this.receive(chunk));
-    this.child.stdin?.on('error', () => undefined); // its end is reported by `close`
-    this.child.on('error', (error) => (this.error = error.message));
-    this.child.on('close', () => this.finish());
-  }
-
-  get pid(): number | undefined {
-    return this.child.pid;
+    this.process = startDetached(
+      guardianCommand(programs, journal),
+      { failed: (message) => (this.error = message), closed: () => this.finish() },
+      programs.libc?.(),
+    );
+    this.process.stdout.setEncoding('latin1').on('data', (chunk: string) => this.receive(chunk));
+    this.process.stdin.on('error', () => undefined); // its end is reported by `closed`
   }
 
   run({ environment, run }: Request): void {
     this.runs++;
     const isKnown = environment === this.environment;
     this.environment = environment;
-    this.child.stdin?.write(isKnown ? run : environment + run, 'latin1');
+    this.process.stdin.write(isKnown ? run : environment + run, 'latin1');
   }
 
   /** Lets it end when its present job is over, and hears no more of it. */
   leave(): void {
     this.open = false;
-    this.child.stdin?.end();
-    this.child.stdout?.destroy();
-    this.child.unref();
+    this.process.leave();
   }
 
   /** Whether it came up, before which it does nothing. */
@@ -95,13 +85,12 @@ export interface Programs {
   readonly setsid: string;
   /** Does what the three others do together, at less cost; they do where it is not installed. */
   readonly perl?: string | undefined;
+  /** Starts them at the same cost however much memory the agent has, as soon as it is loaded, and where there is one. */
+  readonly libc?: (() => Libc | undefined) | undefined;
 }
 
 /** @returns the program that runs a guardian with this journal, and its arguments */
-export function guardianCommand(
-  { bash, env, setsid, perl }: Programs,
-  journal: string,
-): readonly [string, ...string[]] {
+export function guardianCommand({ bash, env, setsid, perl }: Programs, journal: string): Command {
   if (perl !== undefined) return [perl, script('./guardian.pl'), journal, bootId()];
   return [bash, '--noprofile', '--norc', script('./guardian.sh'), journal, bootId(), env, setsid];
 }
@@ -121,6 +110,7 @@ export function findPrograms(): Programs {
     env: find('env', 'coreutils'),
     setsid: find('setsid', 'util-linux'),
     perl: look('perl'),
+    libc: libcIfLoaded,
   };
 }
 

@@ -16,6 +16,7 @@ import { findPrograms } from '../../../src/executors/process/guardian.js';
 import { allProcesses, processStat } from '../../../src/executors/process/proc.js';
 import { ProcessExecutor } from '../../../src/executors/process/process-executor.js';
 import { bytesToText } from '../../../src/lib/text.js';
+import { loadLibc } from '../../../src/lib/load-libc.js';
 import { systemClock } from '../../../src/lib/clock.js';
 import type { Clock } from '../../../src/lib/clock.js';
 import { eventually } from '../../conformance/harness.js';
@@ -74,10 +75,13 @@ function runWith(
   return Object.assign(end, { pid });
 }
 
+const libc = await loadLibc();
+
 describe.each([
-  { language: 'perl', programs: found },
-  { language: 'bash', programs: { ...found, perl: undefined } },
-])('with guardians in $language', ({ programs }) => {
+  { language: 'perl', by: 'posix_spawn', programs: { ...found, libc: () => libc } },
+  { language: 'perl', by: 'Node', programs: { ...found, libc: undefined } },
+  { language: 'bash', by: 'posix_spawn', programs: { ...found, perl: undefined, libc: () => libc } },
+])('with guardians in $language, started by $by', ({ programs }) => {
   beforeEach(() => {
     installed = programs;
   });
