@@ -1,6 +1,7 @@
 import type { WatchDefinition } from '../config/schema.js';
 import { describeError } from '../lib/errors.js';
 import { bytesToBuffer, bytesToText, textToBytes } from '../lib/text.js';
+import { BatchSizes } from './batch-sizes.js';
 import { HintBuffer } from './hint-buffer.js';
 import { createHints, type Hints } from './hints.js';
 import { Claim } from './claim.js';
@@ -11,6 +12,7 @@ import { parseLeaseName } from './lease.js';
 import { leftoversOf, type Leftovers } from './leftovers.js';
 import type { PlanInput } from './observation.js';
 import { noCounts, plan, type Action, type Plan, type PlanCounts } from './plan.js';
+import { Pace } from './pace.js';
 import { baseName } from './select.js';
 import { noEvents } from './trouble.js';
 import { Turns } from './turns.js';
@@ -45,6 +47,7 @@ export class Journey {
   #news = true;
   #wakeAt = 0;
   #submitting = true;
+  readonly #batches = new BatchSizes();
   /** the claim is ours and earlier jobs are taken up */
   #held = false;
   #cannotRecord = false;
@@ -219,7 +222,7 @@ export class Journey {
       this.#patrol(clock.now());
       await this.#record();
       if (!this.#claim.isOpen()) return Infinity;
-      if (this.#news || clock.now() >= this.#wakeAt) this.#advance();
+      if (this.#news || clock.now() >= this.#wakeAt) await this.#advance();
       this.#parts.reporter.resolved('turn');
       if (!this.#asks) this.#nextRefresh = Infinity;
       else if (this.#nextRefresh === Infinity) this.#nextRefresh = clock.now() + this.watch.refresh * 1000;
@@ -317,24 +320,25 @@ export class Journey {
     this.#parts.recorder.removeGone(gone);
   }
 
-  #advance(): void {
+  async #advance(): Promise<void> {
     const { clock } = this.ports;
-    const begin = performance.now();
+    const pace = new Pace();
     this.#news = false;
     let next = this.#makePlan();
     for (let round = 0; round < MOST_PROBE_ROUNDS && next.actions.some(isProbe); round++) {
+      await pace.keep();
       this.#parts.prober.gather(next.actions.filter(isProbe));
       next = this.#makePlan();
     }
     this.#plan = next;
     for (const { file, memo } of next.finished) this.#parts.observer.finish(file.path, memo);
-    this.#apply(next.actions);
+    await this.#apply(next.actions, pace);
     this.#sayProblems(next);
     const probeAgain = next.actions.some(isProbe) ? clock.now() + PROBE_AGAIN_MS : Infinity;
     const { recorder, submitter } = this.#parts;
     this.#wakeAt = Math.min(next.wakeAt, probeAgain, recorder.nextAt, submitter.nextOffer);
     this.ports.onTurn(this.watch.name, this.counts);
-    this.#turns.cost = performance.now() - begin;
+    this.#turns.cost = pace.worked;
   }
 
   #makePlan = (): Plan => plan(this.watch, this.#planInput());
@@ -352,14 +356,20 @@ export class Journey {
     };
   }
 
-  #apply(actions: readonly Action[]): void {
+  /** What happens while the event loop is let go is for the next plan; files are looked at again before their jobs are. */
+  async #apply(actions: readonly Action[], pace: Pace): Promise<void> {
     const marks = actions.filter((action) => action.kind === 'mark');
     const submits = this.#parts.submitter.select(actions);
     if (!this.#submitting || marks.length + submits.length === 0) return;
     this.#cannotRecord = !this.#parts.recorder.canRecord();
     if (this.#cannotRecord) return;
     const marked = this.#parts.recorder.markEmpty(marks);
-    const asPlanned = this.#parts.submitter.submit(submits);
+    let asPlanned = true;
+    for (const batch of this.#batches.split(submits)) {
+      await pace.keep();
+      if (!this.#submitting || !this.#claim.isOpen()) return;
+      asPlanned = this.#parts.submitter.submit(batch) && asPlanned;
+    }
     if (marked === 0 && asPlanned) return;
     this.#news = true;
     this.#turns.want();

@@ -5,17 +5,24 @@ const SLICE_MS = 5;
 
 /** Long work that lets the event loop go in between. */
 export class Pace {
-  #end = performance.now() + SLICE_MS;
+  #begin = performance.now();
+  #before = 0;
 
   get isOver(): boolean {
-    return performance.now() >= this.#end;
+    return performance.now() - this.#begin >= SLICE_MS;
+  }
+
+  /** ms that it was at work, without those in which it let the event loop go */
+  get worked(): number {
+    return this.#before + performance.now() - this.#begin;
   }
 
   /** Lets the event loop go when it is time. */
   async keep(): Promise<void> {
     if (!this.isOver) return;
+    this.#before = this.worked;
     await nextTurn();
-    this.#end = performance.now() + SLICE_MS;
+    this.#begin = performance.now();
   }
 }
 
