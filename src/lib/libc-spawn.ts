@@ -1,12 +1,12 @@
 import koffi from 'koffi';
 import { constants } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
-import { beside, libc } from './libc.js';
+import { beside, cLibrary } from './libc.js';
 
 const systemError = (syscall: string, code: string): Error =>
   Object.assign(new Error(`${code}: ${syscall}`), { code, syscall });
 
-const pipe2 = libc.func('int pipe2(_Out_ int *, int)');
+const pipe2 = cLibrary.func('int pipe2(_Out_ int *, int)');
 /** `<asm-generic/fcntl.h>` */
 const O_CLOEXEC = 0o2000000;
 
@@ -17,7 +17,7 @@ export function pipe(): { readonly read: number; readonly write: number } {
   return { read: ends[0]!, write: ends[1]! };
 }
 
-const posixSpawn = libc.func(
+const posixSpawn = cLibrary.func(
   'int posix_spawn(_Out_ int *, const char *, void *, void *, const char **, const char **)',
 );
 /** `<spawn.h>` */
@@ -27,16 +27,16 @@ const structure = (): Buffer => Buffer.alloc(1024);
 
 /** A session of its own, and no signal ignored or blocked that this process does. */
 const attributes = structure();
-libc.func('int posix_spawnattr_init(void *)')(attributes);
-libc.func('int posix_spawnattr_setflags(void *, short)')(attributes, SETSIGDEF | SETSIGMASK | SETSID);
-libc.func('int posix_spawnattr_setsigmask(void *, void *)')(attributes, structure());
+cLibrary.func('int posix_spawnattr_init(void *)')(attributes);
+cLibrary.func('int posix_spawnattr_setflags(void *, short)')(attributes, SETSIGDEF | SETSIGMASK | SETSID);
+cLibrary.func('int posix_spawnattr_setsigmask(void *, void *)')(attributes, structure());
 // sigfillset(3) leaves out those that the C library uses itself, and the program would ignore them
-libc.func('int posix_spawnattr_setsigdefault(void *, void *)')(attributes, structure().fill(0xff));
+cLibrary.func('int posix_spawnattr_setsigdefault(void *, void *)')(attributes, structure().fill(0xff));
 
-const initActions = libc.func('int posix_spawn_file_actions_init(void *)');
-const addDup2 = libc.func('int posix_spawn_file_actions_adddup2(void *, int, int)');
-const addOpen = libc.func('int posix_spawn_file_actions_addopen(void *, int, const char *, int, int)');
-const destroyActions = libc.func('int posix_spawn_file_actions_destroy(void *)');
+const initActions = cLibrary.func('int posix_spawn_file_actions_init(void *)');
+const addDup2 = cLibrary.func('int posix_spawn_file_actions_adddup2(void *, int, int)');
+const addOpen = cLibrary.func('int posix_spawn_file_actions_addopen(void *, int, const char *, int, int)');
+const destroyActions = cLibrary.func('int posix_spawn_file_actions_destroy(void *)');
 
 /**
  * Starts a program in a session of its own, in a thread beside the event loop: posix_spawn(3). Unlike a fork, which Node's
@@ -68,7 +68,7 @@ export async function spawnBeside(
   }
 }
 
-const waitpid = libc.func('int waitpid(int, void *, int)');
+const waitpid = cLibrary.func('int waitpid(int, void *, int)');
 /** `<sys/wait.h>` */
 const WNOHANG = 1;
 

@@ -4,12 +4,12 @@ import { constants as system } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 
 /** What the kernel does and Node has no function for. Only for Linux, as all of this product. */
-export const libc = koffi.load(null);
+export const cLibrary = koffi.load(null);
 
 /** Number of getdents64 by processor: `<asm/unistd.h>`. The C library has a function for it only since glibc 2.30. */
 const GETDENTS64: Readonly<Record<string, number>> = { x64: 217, arm64: 61, riscv64: 61, loong64: 61 };
 const getdents64 = GETDENTS64[process.arch];
-const syscall = libc.func('syscall', 'long', ['long', 'int', 'void *', 'size_t']);
+const syscall = cLibrary.func('syscall', 'long', ['long', 'int', 'void *', 'size_t']);
 
 /** Whether directories can be read here: see `getdents`. */
 export const canReadDirectories = getdents64 !== undefined;
@@ -49,8 +49,8 @@ export function beside(call: typeof syscall, ...args: unknown[]): Promise<number
   });
 }
 
-const inotifyInit = libc.func('inotify_init1', 'int', ['int']);
-const inotifyAddWatch = libc.func('inotify_add_watch', 'int', ['int', 'void *', 'uint32_t']);
+const inotifyInit = cLibrary.func('inotify_init1', 'int', ['int']);
+const inotifyAddWatch = cLibrary.func('inotify_add_watch', 'int', ['int', 'void *', 'uint32_t']);
 /** `<sys/inotify.h>` */
 const IN_CLOEXEC = 0o2000000;
 /** what libuv asks for, and so `fs.watch`: IN_MODIFY, IN_ATTRIB, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE, IN_DELETE_SELF, IN_MOVE_SELF */
@@ -67,7 +67,7 @@ export async function watchBeside(path: Buffer): Promise<number | undefined> {
   return fd;
 }
 
-const fcntl = libc.func('int fcntl(int, int, int)');
+const fcntl = cLibrary.func('int fcntl(int, int, int)');
 /** `<linux/fcntl.h>` and `<asm-generic/fcntl.h>` */
 const [F_SETSIG, F_SETLEASE, F_RDLCK, F_UNLCK] = [10, 1024, 0, 2];
 

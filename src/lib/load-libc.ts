@@ -13,8 +13,9 @@ export function loadLibc(): Promise<Libc | undefined> {
 }
 
 async function load(): Promise<Libc> {
-  const [basic, spawning] = await Promise.all([import('./libc.js'), import('./libc-spawn.js')]);
-  return (loaded = { ...basic, ...spawning });
+  const files = await import('./libc.js');
+  const processes = await import('./libc-spawn.js');
+  return (loaded = { ...files, ...processes });
 }
 
 /** For who cannot wait: undefined as long as nobody has waited for it. */

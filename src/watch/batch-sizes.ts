@@ -10,7 +10,7 @@ export class BatchSizes {
   #next = FIRST;
 
   /** Splits a list, in its order. */
-  *split<T>(all: readonly T[]): Generator<readonly T[]> {
+  *of<T>(all: readonly T[]): Generator<readonly T[]> {
     for (let at = 0; at < all.length;) {
       const batch = all.slice(at, at + this.#next);
       at += batch.length;

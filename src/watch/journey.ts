@@ -365,7 +365,7 @@ export class Journey {
     if (this.#cannotRecord) return;
     const marked = this.#parts.recorder.markEmpty(marks);
     let asPlanned = true;
-    for (const batch of this.#batches.split(submits)) {
+    for (const batch of this.#batches.of(submits)) {
       await pace.keep();
       if (!this.#submitting || !this.#claim.isOpen()) return;
       asPlanned = this.#parts.submitter.submit(batch) && asPlanned;

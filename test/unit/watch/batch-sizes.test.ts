@@ -9,7 +9,7 @@ it('submits all, in order, a few at first and never very many', () => {
       let largest = 8;
       for (const length of lists) {
         const all = Array.from({ length }, (_, i) => i);
-        const batches = [...sizes.split(all)];
+        const batches = [...sizes.of(all)];
         expect(batches.flat()).toEqual(all);
         for (const batch of batches) {
           expect(batch.length).toBeGreaterThan(0);
