@@ -17,6 +17,8 @@ export interface RunsEvents {
 /** The runs of jobs: starts, adopts, limits and ends them. */
 export class Runs {
   private readonly limits: Alarms;
+  /** ids of those that are being killed: no limit is set to them any more */
+  private readonly killed = new Set<string>();
   private readonly environments: RunEnvironments;
 
   constructor(
@@ -44,6 +46,7 @@ export class Runs {
 
   kill(record: JobRecord): void {
     this.limits.cancel(record.id);
+    this.killed.add(record.id);
     this.executor.kill(this.path(record), graceOf(record));
   }
 
@@ -53,31 +56,31 @@ export class Runs {
 
   private listen(record: JobRecord, pools: Pools): RunEvents {
     const { id, run } = record;
+    const path = this.path(record);
+    const seconds = longest(record, pools);
+    const recordedAt = record.start_ts ?? this.now();
+    this.killed.delete(id);
     return {
       started: (pid, at) => {
-        if (record.wish === undefined) this.limit(record, pools, at);
+        // some guardians know whole seconds only
+        const start = Math.max(at ?? recordedAt, recordedAt);
+        if (seconds !== Infinity && !this.killed.has(id)) this.limit(id, path, seconds, start);
         this.events.started(id, run, pid);
       },
       ended: (end) => {
         this.limits.cancel(id);
+        this.killed.delete(id);
         this.events.ended(id, run, end);
       },
     };
   }
 
   /**
-   * The smaller one of the job's and the pool's runtime. Counted from when its program started, not from the record of the
-   * start: between them the agent may have been stopped or suspended, and a job that has hardly begun would be killed.
+   * @param start of the program: between the record of the start and that the agent may have been stopped or suspended,
+   * and a job that has hardly begun would be killed
    */
-  private limit(record: JobRecord, pools: Pools, startedAt: number | undefined): void {
-    const pool = pools[record.spec.pool];
-    const limits = [record.spec.runtime, pool?.max_runtime, pool?.runtime];
-    const seconds = Math.min(...limits.map((limit) => limit ?? Infinity));
-    const recordedAt = record.start_ts ?? this.now();
-    // some guardians know whole seconds only
-    const start = Math.max(startedAt ?? recordedAt, recordedAt);
-    if (seconds !== Infinity)
-      this.limits.set(record.id, start + seconds, () => this.overrun(record.id, seconds, this.path(record)));
+  private limit(id: string, path: string, seconds: number, start: number): void {
+    this.limits.set(id, start + seconds, () => this.overrun(id, seconds, path));
   }
 
   private overrun(id: string, seconds: number, path: string): void {
@@ -107,3 +110,9 @@ export class Runs {
 
 /** Milliseconds between SIGTERM and SIGKILL. */
 export const graceOf = (record: JobRecord): number => (record.spec.kill_grace ?? DEFAULT_KILL_GRACE) * 1000;
+
+/** The smaller one of the job's and the pool's runtime, seconds. */
+function longest({ spec }: JobRecord, pools: Pools): number {
+  const pool = pools[spec.pool];
+  return Math.min(...[spec.runtime, pool?.max_runtime, pool?.runtime].map((limit) => limit ?? Infinity));
+}

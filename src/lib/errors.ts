@@ -20,6 +20,8 @@ const plainWords: Readonly<Record<string, string>> = {
   ENOSPC: 'no space left on the device',
   EDQUOT: 'the disk quota is used up',
   EMFILE: 'too many open files; raise the limit (ulimit -n)',
+  ENFILE: 'too many open files on this machine; raise its limit (sysctl fs.file-max)',
+  ENOMEM: 'out of memory',
   ENAMETOOLONG: 'the name is too long',
   ESTALE: 'stale file handle: the network mount was replaced',
   EIO: 'input/output error',

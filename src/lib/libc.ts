@@ -38,7 +38,7 @@ export async function getdentsBeside(fd: number, buffer: Buffer): Promise<number
 }
 
 /** @returns undefined where the call was not made */
-export function beside(call: typeof syscall, ...args: unknown[]): Promise<number | undefined> {
+function beside(call: typeof syscall, ...args: unknown[]): Promise<number | undefined> {
   return new Promise((resolve) => {
     try {
       call.async(...args, (error: unknown, result: number) => resolve(error === null ? result : undefined));

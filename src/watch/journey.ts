@@ -53,6 +53,8 @@ export class Journey {
   #cannotRecord = false;
   #stopped = false;
   #plan: Plan | undefined;
+  /** the plan is one of before */
+  #isPlanning = false;
   readonly #rootName: string;
 
   constructor(
@@ -190,7 +192,7 @@ export class Journey {
   get isSettled(): boolean {
     if (this.#claim.standingBy !== undefined || this.#cannotRecord || this.#parts.recorder.isStuck)
       return true;
-    if (this.#plan === undefined || this.#parts.tracker.size > 0) return false;
+    if (this.#plan === undefined || this.#isPlanning || this.#parts.tracker.size > 0) return false;
     if (this.#plan.held > 0 || this.#plan.actions.length > 0 || this.#parts.observer.isPatrolling)
       return false;
     return !this.#plan.waiting.some(
@@ -232,6 +234,7 @@ export class Journey {
       this.#parts.reporter.about('turn', `${describeError(error)}; trying again`);
       this.#scanWanted = true;
       this.#news = true;
+      this.#isPlanning = false;
       return clock.now() + AFTER_ERROR_MS;
     }
   }
@@ -324,6 +327,7 @@ export class Journey {
     const { clock } = this.ports;
     const pace = new Pace();
     this.#news = false;
+    this.#isPlanning = true;
     let next = this.#makePlan();
     for (let round = 0; round < MOST_PROBE_ROUNDS && next.actions.some(isProbe); round++) {
       await pace.keep();
@@ -331,6 +335,7 @@ export class Journey {
       next = this.#makePlan();
     }
     this.#plan = next;
+    this.#isPlanning = false;
     for (const { file, memo } of next.finished) this.#parts.observer.finish(file.path, memo);
     await this.#apply(next.actions, pace);
     this.#sayProblems(next);
@@ -367,7 +372,11 @@ export class Journey {
     let asPlanned = true;
     for (const batch of this.#batches.of(submits)) {
       await pace.keep();
-      if (!this.#submitting || !this.#claim.isOpen()) return;
+      if (!this.#submitting) return;
+      if (!this.#claim.isOpen()) {
+        asPlanned = false;
+        break;
+      }
       asPlanned = this.#parts.submitter.submit(batch) && asPlanned;
     }
     if (marked === 0 && asPlanned) return;

@@ -273,7 +273,8 @@ export class Tracker {
       );
     }
     this.#agentAway = true;
-    this.#cancelResubmit ??= this.clock.after(this.#resubmitDelay, () => this.#resend());
+    if (this.#cancelResubmit !== undefined) return;
+    this.#cancelResubmit = this.clock.after(this.#resubmitDelay, () => this.#resend());
     this.#resubmitDelay = Math.min(this.#resubmitDelay * 2, RESUBMIT_LONGEST_MS);
   }
 

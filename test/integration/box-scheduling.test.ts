@@ -138,6 +138,17 @@ describe('runtime', () => {
     expect(await box.finished('before')).toMatchObject(once);
     expect(await box.finished('during')).toMatchObject(once);
   });
+
+  it('also ends those that the box took over in the midst of it', async () => {
+    box = await Box.start({ config: { pools } });
+    await box.ask(submit('j', `: > ${path('up')}; exec sleep 60`, { runtime: 1.5 }));
+    await until(() => existsSync(path('up')));
+    await box.crash();
+    await box.restart();
+    const { ts, start_ts: start, ...end } = await box.finished('j');
+    expect(end).toMatchObject(once);
+    expect(Number(ts) - Number(start)).toBeGreaterThanOrEqual(1.5);
+  });
 });
 
 it('serves submitters in turn: the backlog of one does not keep another waiting', async () => {

@@ -69,7 +69,7 @@ const scenario: fc.Arbitrary<AgentScenario> = fc.record({
   fates: fc.array(
     fc.record({
       begins: fc.constantFrom(0, 0, 0, 20, 900),
-      lasts: fc.constantFrom(1, 50, 950, 1500, 8000),
+      lasts: fc.constantFrom(1, 50, 950, 1500, 8000, 30_000),
       code: fc.oneof(
         { weight: 6, arbitrary: fc.constantFrom<number | undefined>(0, 0, 1) },
         { weight: 1, arbitrary: fc.constant(undefined) },
@@ -144,6 +144,7 @@ describe('a bug is found', () => {
     { plant: 'retries never end', violation: /failed \d+ times/ },
     { plant: 'a killed process is left alone', violation: /outlived its kill/ },
     { plant: 'nobody is told when a program began', violation: /before its time/ },
+    { plant: 'who takes over is not told that it began', violation: /outlived its runtime/ },
   ];
   it.for(plants)('$plant', { timeout: 600_000 }, async ({ plant, violation }) => {
     const property = fc.asyncProperty(scenario, async (one) => {

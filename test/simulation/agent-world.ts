@@ -50,7 +50,8 @@ export type AgentPlant =
   | 'hold is ignored'
   | 'retries never end'
   | 'a killed process is left alone'
-  | 'nobody is told when a program began';
+  | 'nobody is told when a program began'
+  | 'who takes over is not told that it began';
 
 interface Process {
   readonly job: string;
@@ -368,6 +369,10 @@ export class AgentWorld {
       const process = this.processes.get(path)!;
       if (process.end !== undefined) return;
       process.end = end;
+      const { begun = Infinity, runtime = Infinity } = process;
+      // the disk may be full, and the agent away, for a while
+      if (this.clock.elapsed - begun > runtime * 1000 + 10_000)
+        this.violations.push(`${process.job} outlived its runtime`);
       const { killedAt } = this.promised.get(process.job) ?? {};
       if (killedAt !== undefined && killedAt >= process.start && this.clock.elapsed > killedAt + 1000)
         this.violations.push(`${process.job} outlived its kill`);
@@ -409,7 +414,8 @@ export class AgentWorld {
           if (process === undefined) guarded(() => alive.yes && listener.ended({ kind: 'never' }));
           else if (process.end !== undefined && this.plant !== 'an end before a crash is not collected')
             tell(path);
-          if (process !== undefined) tellBegin(path);
+          if (process !== undefined && this.plant !== 'who takes over is not told that it began')
+            tellBegin(path);
         });
       },
       isOver: (path) => this.processes.get(path)?.end !== undefined,

@@ -1,4 +1,5 @@
 import type { Clock } from '../../lib/clock.js';
+import { describeError, hasCode } from '../../lib/errors.js';
 import { Guardian, bashTooOld } from './guardian.js';
 import type { Programs } from './guardian.js';
 import type { Journals } from './journals.js';
@@ -114,17 +115,21 @@ export class GuardianPool<T> {
     this.events.refused(owner, problem);
   }
 
-  private closed(guardian: Guardian, error: string | undefined): void {
+  private closed(guardian: Guardian, error: Error | undefined): void {
     const owner = this.working.get(guardian);
     this.working.delete(guardian);
     const at = this.idle.findIndex((entry) => entry.guardian === guardian);
     if (at >= 0) this.idle.splice(at, 1);
     if (owner === undefined) return;
-    const isUnfit = guardian.isPerl && !guardian.isReady;
+    const isUnfit = guardian.isPerl && !guardian.isReady && !isForWant(error);
     // a Perl without its modules, or that is being installed: bash takes the run once it is certain that it did not begin
     if (isUnfit) this.giveUpPerl();
     if (error === undefined || isUnfit) this.events.lost(owner);
-    else this.events.refused(owner, `bash: ${error}`);
+    else
+      this.events.refused(
+        owner,
+        `${guardian.isPerl ? 'perl' : 'bash'}: ${isForWant(error) ? describeError(error) : error.message}`,
+      );
   }
 
   private giveUpPerl(): void {
@@ -134,6 +139,10 @@ export class GuardianPool<T> {
     this.events.perlFailed(perl);
   }
 }
+
+/** Whether the machine, or this user, has run out of something: any program could not be started then. */
+const isForWant = (error: Error | undefined): boolean =>
+  hasCode(error, 'EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE', 'ENOBUFS');
 
 function partition<T>(all: readonly T[], isFirst: (one: T) => boolean): [T[], T[]] {
   return [all.filter(isFirst), all.filter((one) => !isFirst(one))];

@@ -11,7 +11,7 @@ export interface GuardianEvents {
   /** one line the guardian printed, see guardian.sh */
   line(text: string): void;
   /** it is gone, or never came up; `error` says why when that is known */
-  closed(error: string | undefined): void;
+  closed(error: Error | undefined): void;
 }
 
 /** The process that starts and outlives jobs. Ends by itself when its input closes and its job is over. */
@@ -23,7 +23,7 @@ export class Guardian {
   private rest = '';
   private open = true;
   private ready = false;
-  private error: string | undefined;
+  private error: Error | undefined;
 
   /** @param journal a file that is not there yet, see journals.ts */
   constructor(
@@ -33,7 +33,7 @@ export class Guardian {
   ) {
     this.process = startDetached(
       guardianCommand(programs, journal),
-      { failed: (message) => (this.error = message), closed: () => this.finish() },
+      { failed: (error) => (this.error = error), closed: () => this.finish() },
       programs.libc?.(),
     );
     this.process.stdout.setEncoding('latin1').on('data', (chunk: string) => this.receive(chunk));

@@ -149,12 +149,16 @@ export class ProcessExecutor implements Executor {
   /** Guardians of the agents before this one that are gone, and of whose runs none is to be followed, leave nothing. */
   private sweep(): void {
     if (this.swept) return;
-    this.swept = true;
     const names = new Set([...this.runs.keys()].map((path) => basename(path)));
     const isFollowed = ({ runs }: Journal): boolean => [...runs.keys()].some((name) => names.has(name));
-    this.journals.sweep(
-      (journal) => isFollowed(journal) || (journal.guardian !== undefined && isAlive(journal.guardian)),
-    );
+    const isNeeded = (journal: Journal): boolean =>
+      isFollowed(journal) || (journal.guardian !== undefined && isAlive(journal.guardian));
+    try {
+      this.journals.sweep(isNeeded);
+      this.swept = true;
+    } catch {
+      // out of descriptors, say: with a later start
+    }
   }
 
   // --- runs that no guardian of this agent reports on

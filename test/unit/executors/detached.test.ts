@@ -1,9 +1,17 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import { setPriority, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startDetached, type Command, type Detached } from '../../../src/executors/process/detached.js';
 import { allProcesses, processStat } from '../../../src/executors/process/proc.js';
 import { loadLibc } from '../../../src/lib/load-libc.js';
 import { eventually } from '../../conformance/harness.js';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'meeseeks-detached-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 const libc = (await loadLibc())!;
 const sh = (script: string): Command => ['/bin/sh', '-c', script];
@@ -35,7 +43,11 @@ function start(command: Command, by: typeof libc | undefined): Started {
   let close: () => void;
   const failed = new Promise<string>((resolve) => (fail = resolve));
   const closed = new Promise<void>((resolve) => (close = resolve));
-  const process = startDetached(command, { failed: (m) => fail(m), closed: () => close() }, by);
+  const process = startDetached(
+    command,
+    { failed: ({ message }) => fail(message), closed: () => close() },
+    by,
+  );
   process.stdout.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
   process.stdin.on('error', () => undefined);
   return Object.assign(process, { failed, said: closed.then(() => text) });
@@ -102,6 +114,20 @@ describe.each([
     await eventually(() => allProcesses().some((one) => one.parent === pid && nameOf(one.pid) === 'sleep'));
     process.kill(-pid, 'SIGKILL');
     await eventually(() => processStat(pid) === undefined && zombies().length === 0);
+  });
+
+  it('gets all that was written to it before it is left', async () => {
+    const file = join(directory, 'got');
+    const slow = start(['/bin/sh', '-c', 'sleep 0.2; exec cat >"$1"', 'sh', file], library);
+    slow.stdin.write('x'.repeat(1_000_000));
+    slow.leave();
+    await eventually(() => existsSync(file) && statSync(file).size === 1_000_000);
+  });
+
+  it('runs as this process does: nobody has changed the priority of its threads', async () => {
+    setPriority(process.pid, 3);
+    const nice = start(['/usr/bin/nice'], library);
+    expect(await nice.said).toBe('3\n');
   });
 });
 

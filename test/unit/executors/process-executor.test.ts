@@ -1,7 +1,10 @@
+import { execFileSync } from 'node:child_process';
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   readdirSync,
   rmSync,
@@ -350,6 +353,33 @@ describe.each([
     }
   });
 
+  it('says that it has run out of descriptors, and goes on as before when it has some', async () => {
+    const executor = open();
+    const limit = (soft: string): Buffer =>
+      execFileSync('prlimit', [`--pid=${process.pid}`, `--nofile=${soft}:`]);
+    const before = /NOFILE.*\s(\d+)\s+\d+/.exec(execFileSync('prlimit', ['--pid', `${process.pid}`, '--nofile', '--noheadings', '-o', 'RESOURCE,SOFT,HARD']).toString())![1]!; // prettier-ignore
+    limit('400');
+    const taken: number[] = [];
+    let end: RunEnd;
+    try {
+      for (;;) taken.push(openSync('/dev/null', 'r'));
+    } catch {
+      end = await run(executor, 'a', 'true');
+    } finally {
+      for (const fd of taken) closeSync(fd);
+      limit(before);
+    }
+    expect(end!).toMatchObject({
+      kind: 'start',
+      error: expect.stringMatching(/cannot start: .*EMFILE/) as string,
+    });
+    expect(await run(executor, 'b', 'sh', '-c', 'tr "\\0" " " </proc/$PPID/cmdline')).toMatchObject({
+      code: 0,
+    });
+    const language = programs.perl === undefined ? 'sh' : 'pl';
+    expect(readFileSync(join(directory, 'b.stdout'), 'utf8')).toContain(`guardian.${language} `);
+  });
+
   it('tells when a program began, also whoever takes over', async () => {
     const executor = open();
     const path = join(directory, 'a');
@@ -359,7 +389,7 @@ describe.each([
     const first = (await begun((events) => executor.start(requestOf('a', ['sleep', '60']), events)))!;
     // it comes when the program did not begin yet; bash before 5.0 knows whole seconds
     await eventually(() => existsSync(streamFile(path, 'stdout')));
-    const after = Date.now() / 1000;
+    const after = Date.now() / 1000 + 0.001; // which it leaves out
     executor.stop();
     const next = open();
     const second = (await begun((events) => next.adopt(path, next.epoch, events)))!;
