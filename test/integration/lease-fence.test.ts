@@ -17,7 +17,7 @@ const TTL = 30;
 /** A watcher on a real directory that was stopped for long and has not noticed yet: none of its timers has fired. */
 class Bench {
   readonly data = temporaryDirectory();
-  readonly clock = new VirtualClock();
+  readonly clock = new VirtualClock(20);
   readonly submitted: string[] = [];
   readonly said: string[] = [];
   readonly watcher: Watcher;

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../src/lib/clock.js';
 
 interface Timer {
@@ -13,6 +14,9 @@ export class VirtualClock implements Clock {
   #wall = 1_800_000_000_000;
   #timers: Timer[] = [];
   #order = 0;
+
+  /** @param turns of the event loop for what follows: on a slow machine long work lets it go in between */
+  constructor(private readonly turns = 1) {}
 
   now(): number {
     return this.#wall + this.#elapsed;
@@ -38,14 +42,19 @@ export class VirtualClock implements Clock {
   /** Runs what is due within `ms`, one timer after the other, with everything that follows from it. */
   async pass(ms: number): Promise<void> {
     const end = this.#elapsed + ms;
-    await settle();
+    await this.#settle();
     for (let next = this.#next(end); next !== undefined; next = this.#next(end)) {
       this.#timers = this.#timers.filter((timer) => timer !== next);
       this.#elapsed = Math.max(this.#elapsed, next.at);
       next.callback();
-      await settle();
+      await this.#settle();
     }
     this.#elapsed = end;
+  }
+
+  /** All promises that can go on without time or I/O have gone on. */
+  async #settle(): Promise<void> {
+    for (let i = 0; i < this.turns; i++) await nextTurn();
   }
 
   #next(end: number): Timer | undefined {
@@ -59,6 +68,3 @@ export class VirtualClock implements Clock {
     return first;
   }
 }
-
-/** All promises that can go on without time or I/O have gone on. */
-const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
