@@ -57,7 +57,7 @@ export class Runs {
   private listen(record: JobRecord, pools: Pools): RunEvents {
     const { id, run } = record;
     const path = this.path(record);
-    const seconds = longest(record, pools);
+    const seconds = limitOf(record, pools);
     const recordedAt = record.start_ts ?? this.now();
     this.killed.delete(id);
     return {
@@ -111,8 +111,8 @@ export class Runs {
 /** Milliseconds between SIGTERM and SIGKILL. */
 export const graceOf = (record: JobRecord): number => (record.spec.kill_grace ?? DEFAULT_KILL_GRACE) * 1000;
 
-/** The smaller one of the job's and the pool's runtime, seconds. */
-function longest({ spec }: JobRecord, pools: Pools): number {
+/** The smaller one of the job's and the pool's runtime, seconds; Infinity for none. */
+function limitOf({ spec }: JobRecord, pools: Pools): number {
   const pool = pools[spec.pool];
   return Math.min(...[spec.runtime, pool?.max_runtime, pool?.runtime].map((limit) => limit ?? Infinity));
 }

@@ -1,12 +1,6 @@
 import koffi from 'koffi';
 import { constants } from 'node:fs';
-import { getSystemErrorName } from 'node:util';
-import { cLibrary } from './libc.js';
-
-const systemError = (syscall: string, errno: number): Error => {
-  const code = getSystemErrorName(-errno);
-  return Object.assign(new Error(`${code}: ${syscall}`), { code, syscall });
-};
+import { cLibrary, systemError } from './libc.js';
 
 const socketpair = cLibrary.func('int socketpair(int, int, int, _Out_ int *)');
 /** `<sys/socket.h>` */

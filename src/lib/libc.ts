@@ -6,6 +6,12 @@ import { getSystemErrorName } from 'node:util';
 /** What the kernel does and Node has no function for. Only for Linux, as all of this product. */
 export const cLibrary = koffi.load(null);
 
+/** As Node's own functions throw it. */
+export function systemError(syscall: string, errno: number): Error {
+  const code = getSystemErrorName(-errno);
+  return Object.assign(new Error(`${code}: ${syscall}`), { code, syscall });
+}
+
 /** Number of getdents64 by processor: `<asm/unistd.h>`. The C library has a function for it only since glibc 2.30. */
 const GETDENTS64: Readonly<Record<string, number>> = { x64: 217, arm64: 61, riscv64: 61, loong64: 61 };
 const getdents64 = GETDENTS64[process.arch];
@@ -23,10 +29,9 @@ export function getdents(fd: number, buffer: Buffer): number {
   for (;;) {
     const read = syscall(getdents64, fd, buffer, buffer.length) as number;
     if (read >= 0) return read;
-    const code = getSystemErrorName(-koffi.errno());
-    if (code === 'ENOENT') return 0;
-    if (code !== 'EINTR')
-      throw Object.assign(new Error(`${code}: getdents64`), { code, syscall: 'getdents64' });
+    const errno = koffi.errno();
+    if (errno === system.errno.ENOENT) return 0;
+    if (errno !== system.errno.EINTR) throw systemError('getdents64', errno);
   }
 }
 

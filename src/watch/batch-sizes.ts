@@ -3,8 +3,8 @@ const FIRST = 8;
 const LARGEST = 64;
 
 /**
- * How many jobs to submit at a time, so that the event loop is let go in between. The first ones take ten times as long
- * as later ones, by when the code is compiled.
+ * How many jobs to submit at a time, so that the event loop is let go in between. The first ones take much longer
+ * than later ones, by when the code is compiled.
  */
 export class BatchSizes {
   #next = FIRST;

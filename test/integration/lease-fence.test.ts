@@ -10,7 +10,7 @@ import { Ledger } from '../../src/watch/ledger.js';
 import type { LeaseHost } from '../../src/watch/lease-host.js';
 import { Watcher } from '../../src/watch/watcher.js';
 import { VirtualClock } from '../simulation/clock.js';
-import { single, temporaryDirectory, watchWith } from '../support/watch-fixtures.js';
+import { jobOf, single, temporaryDirectory, watchWith } from '../support/watch-fixtures.js';
 
 const TTL = 30;
 
@@ -136,22 +136,6 @@ class Bench {
       stop: () => Promise.resolve(),
     };
   }
-}
-
-function jobOf({ key, spec }: SubmitRequest, state: Job['state']): Job {
-  return {
-    ...spec,
-    args: [...spec.args],
-    key,
-    node: '',
-    state,
-    active: state === 'running',
-    seq: 0,
-    ts: 1,
-    submit_ts: 1,
-    start_count: 1,
-    fail_count: 0,
-  };
 }
 
 /** One that works, with a job for the file `a` under way. */

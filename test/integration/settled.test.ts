@@ -9,23 +9,9 @@ import type { HintListener } from '../../src/watch/hints.js';
 import { Ledger } from '../../src/watch/ledger.js';
 import { Watcher } from '../../src/watch/watcher.js';
 import { quietLog } from '../conformance/harness.js';
-import { single, temporaryDirectory, watchWith } from '../support/watch-fixtures.js';
+import { jobOf, single, temporaryDirectory, watchWith } from '../support/watch-fixtures.js';
 
 afterEach(() => void vi.restoreAllMocks());
-
-const jobOf = ({ key, spec }: SubmitRequest, state: Job['state']): Job => ({
-  ...spec,
-  args: [...spec.args],
-  key,
-  node: '',
-  state,
-  active: state === 'running',
-  seq: 0,
-  ts: 1,
-  submit_ts: 1,
-  start_count: 1,
-  fail_count: 0,
-});
 
 /** Takes all jobs; they end when they are told to. */
 class Agent implements AgentPort {

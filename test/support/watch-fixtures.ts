@@ -5,6 +5,7 @@ import { afterEach } from 'vitest';
 import type { JobStep, JobTemplate, WatchDefinition } from '../../src/config/schema.js';
 import type { Clock } from '../../src/lib/clock.js';
 import { bytesToText, textToBytes } from '../../src/lib/text.js';
+import type { SubmitRequest } from '../../src/protocol/agent.js';
 import type { Job } from '../../src/protocol/job.js';
 import { identityOf, type FileStat, type Identity } from '../../src/watch/identity.js';
 import type { MarkerState } from '../../src/watch/marker-name.js';
@@ -313,3 +314,20 @@ export const nastyNames = [
   'x'.repeat(255),
   '\u0001\u001b[31m',
 ] as const;
+
+/** What an agent says of a job that it was given. */
+export function jobOf({ key, spec }: SubmitRequest, state: Job['state']): Job {
+  return {
+    ...spec,
+    args: [...spec.args],
+    key,
+    node: '',
+    state,
+    active: state === 'running',
+    seq: 0,
+    ts: 1,
+    submit_ts: 1,
+    start_count: 1,
+    fail_count: 0,
+  };
+}
